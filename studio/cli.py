@@ -1,0 +1,362 @@
+"""The command line: the studio's verbs without a page. Turns a StudioError into one line and an exit code.
+
+Exit codes: 0 done, 1 the run failed, 2 config or data is wrong, 130 interrupted.
+JSON goes to stdout (`--json`), messages to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from studio.config import GenerationConfig, RunConfig
+from studio.config.files import flat_flags, load, parse_set, parse_value
+from studio.errors import ConfigError, StudioError
+from studio.runs.events import Event
+from studio.runs.store import RunStore
+from studio.settings import Settings, read_settings
+
+VERBS = ("ui", "train", "check", "preview", "chat", "runs")
+QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; no verb is `ui`."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
+        argv = ["ui", *argv]
+    arguments = _parser(argv[0]).parse_args(_underscored(argv))
+    try:
+        return arguments.run(arguments)
+    except StudioError as error:
+        print(f"{arguments.verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `launch.py runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return read_settings(
+        workspace=arguments.workspace,
+        host=getattr(arguments, "host", None),
+        port=getattr(arguments, "port", None),
+        share=getattr(arguments, "share", False),
+        trust_remote_code=getattr(arguments, "trust_remote_code", False),
+    )
+
+
+# The verbs
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from studio.services import build_services
+    from studio.ui.app import serve
+
+    settings = _settings(arguments)
+    auth = None
+    if arguments.auth:
+        user, colon, password = arguments.auth.partition(":")
+        if not (user and colon and password):
+            raise ConfigError("--auth takes USER:PASS.")
+        auth = (user, password)
+    services = build_services(settings)
+    serve(
+        services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth
+    )
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    config, settings = _config(arguments), _settings(arguments)
+    settings.prepare_workspace()
+    with _stdout_kept():
+        from studio.model.slot import ModelSlot
+        from studio.training.stage import stage
+        from studio.training.train import train
+
+        stage(config, settings, progress=_tell)  # data errors come before a run directory is made
+        run_dir = RunStore(settings.runs_dir).create(config)
+        print(f"run {run_dir.name}", file=sys.stderr)
+        with _interrupt_stops(run_dir) as interrupted:
+            outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[_narrate])
+    result = {"run_id": outcome.run_id, "status": outcome.status, "steps": outcome.steps, "metrics": outcome.metrics}
+    if arguments.json:
+        _print_json(result)
+    else:
+        print(f"{outcome.run_id}: {outcome.status} after {outcome.steps} steps, in {run_dir}")
+    return INTERRUPTED if interrupted.is_set() else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    config, settings = _config(arguments), _settings(arguments)
+    with _stdout_kept():
+        from studio.training.plan import plan
+
+        made = plan(config, settings, progress=_tell)
+    for error in made.errors:
+        print(f"check: {' '.join(str(error).split())}", file=sys.stderr)
+    if arguments.json:
+        _print_json(made.as_json())
+    elif made.figures:
+        for name, value in vars(made.figures).items():
+            print(f"{name}: {value}")
+        for finding in made.findings:
+            print(f"{finding.kind}: {finding.text}")
+    return 0 if made.ok else 2
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    config, settings = _config(arguments), _settings(arguments)
+    if arguments.rows < 1:
+        raise ConfigError("--rows is {rows}; it must be at least 1.", rows=arguments.rows)
+    with _stdout_kept():
+        from studio.data.preview import preview
+        from studio.model.load import load_tokenizer
+
+        tokenizer = load_tokenizer(config.model, settings, progress=_tell)
+        made = preview(config, settings=settings, tokenizer=tokenizer, rows=arguments.rows)
+    if arguments.json:
+        _print_json({"rows": [row.as_json() for row in made.rows], "digest": made.digest})
+        return 0
+    for row in made.rows:
+        face = row.as_json()
+        print(f"row {row.row}: {face['supervised']} of {face['total']} tokens supervised, {face['truncated']} cut")
+        print("".join(f"[{t['text']}]" if t["supervised"] else t["text"] for t in face["tokens"]))
+    print(f"digest {made.digest}; [brackets] mark supervised tokens")
+    return 0
+
+
+def _chat(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    record = RunStore(settings.runs_dir).open(arguments.run_id)
+    if not record.has_adapter:
+        raise ConfigError("The run {run} has no adapter to compare ({status}).", run=record.run_id, status=record.status)
+    config = record.config()
+    changes = {"max_new_tokens": arguments.max_new_tokens, "temperature": arguments.temperature, "seed": arguments.seed}
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    if "max_new_tokens" in chosen and chosen["max_new_tokens"] < 1:
+        raise ConfigError("--max-new-tokens is {value}; it must be at least 1.", value=chosen["max_new_tokens"])
+    generation = GenerationConfig(**{**config.generation.model_dump(), **chosen})
+    system = arguments.system if arguments.system is not None else config.data.system_prompt
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": arguments.prompt})
+    replies = {"base": "", "adapter": ""}
+    with _stdout_kept():
+        from studio.chat.compare import compare
+        from studio.model.slot import ModelSlot
+
+        slot = ModelSlot(settings)
+        slot.load(config.model, progress=_tell)
+        slot.attach(record.run_id, record.path / "adapter")
+        turns = compare(
+            slot, messages, messages, adapter_id=record.run_id, generation=generation, stop=threading.Event()
+        )
+        for turn in turns:
+            replies[turn.side] += turn.text
+    if arguments.json:
+        _print_json(replies)
+    else:
+        print(f"base:    {replies['base']}\nadapter: {replies['adapter']}")
+    return 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    records = RunStore(_settings(arguments).runs_dir).list()
+    if arguments.json:
+        _print_json([record.as_json() for record in records])
+        return 0
+    if not records:
+        print("No runs yet. `python launch.py train` makes one.")
+    for record in records:
+        loss = record.metrics.get("loss")
+        figure = f"loss {loss:.3f}" if isinstance(loss, float) else ""
+        print(f"{record.run_id:44} {record.status:12} {record.method:6} step {record.steps:<6} {figure}")
+    return 0
+
+
+# The parser
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="launch.py", description="Tunefork: an interactive fine-tuning studio.")
+    parser.add_argument("--version", action="version", version=_version())
+    verbs = parser.add_subparsers(dest="verb", metavar="{" + ",".join(VERBS) + "}", required=True)
+    table: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+        "ui": ("open the studio in the browser (the default)", _ui),
+        "train": ("train what RUN.yaml or the flags say", _train),
+        "check": ("validate, count and plan a run; trains nothing", _check),
+        "preview": ("show rows as the tokens the trainer will see", _preview),
+        "chat": ("ask base and adapter of a run the same question", _chat),
+        "runs": ("list the runs of the workspace", _runs),
+    }
+    for name, (text, run) in table.items():
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        sub.set_defaults(run=run)
+        sub.add_argument("--workspace", metavar="DIR", help="where runs live (default: ~/tunefork)")
+        if name != "ui":
+            sub.add_argument("--json", action="store_true", help="one JSON value on stdout")
+        if name in ("ui", "train", "check", "preview", "chat"):
+            sub.add_argument(
+                "--trust_remote_code", action="store_true", help="run code that a model's repository brings along"
+            )
+        if name == verb:  # only the asked verb's own arguments are worth their time
+            {"ui": _add_ui, "chat": _add_chat, "runs": lambda _: None}.get(name, _add_run)(sub)
+    return parser
+
+
+def _add_ui(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    sub.add_argument("--port", metavar="P", type=int, help="port (default: the first free one from 7860)")
+    sub.add_argument("--no-browser", "--no_browser", action="store_true", help="do not open the browser")
+    sub.add_argument("--share", action="store_true", help="a public link through Gradio; needs --auth")
+    sub.add_argument("--auth", metavar="USER:PASS", help="ask for this login")
+
+
+def _add_chat(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run_id", metavar="RUN_ID")
+    sub.add_argument("--prompt", required=True, metavar="TEXT")
+    sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
+    sub.add_argument("--max-new-tokens", "--max_new_tokens", type=int, metavar="N")
+    sub.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
+    sub.add_argument("--seed", type=int, metavar="N")
+
+
+def _add_run(sub: argparse.ArgumentParser) -> None:
+    """RUN.yaml, --set, and every setting as a flat flag, in the manner of HfArgumentParser."""
+    if sub.prog.endswith("preview"):
+        sub.add_argument("--rows", type=int, default=4, metavar="K", help="rows to show (default: 4)")
+    sub.add_argument("yaml", nargs="?", type=Path, metavar="RUN.yaml", help="a run file; without it all defaults")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.learning_rate=1e-4")
+    words = _help_texts()
+    group = sub.add_argument_group("settings (they win over the file)")
+    for flag, (dotted, field) in flat_flags().items():
+        many = "tuple" in str(field.annotation)
+        group.add_argument(
+            f"--{flag}",
+            dest=f"key:{dotted}",
+            default=argparse.SUPPRESS,
+            metavar="VALUE",
+            nargs="+" if many else "?" if field.annotation is bool else None,
+            const="true" if field.annotation is bool else None,
+            help=words.get(dotted, dotted).replace("%", "%%"),
+        )
+
+
+def _config(arguments: argparse.Namespace) -> RunConfig:
+    changes = parse_set(arguments.set)
+    fields = {dotted: field for dotted, field in flat_flags().values()}
+    for name, value in vars(arguments).items():
+        dotted = name.removeprefix("key:")
+        if dotted == name:
+            continue
+        text = ",".join(value) if isinstance(value, list) else value
+        kinds = get_args(fields[dotted].annotation) or (fields[dotted].annotation,)
+        is_text = str in kinds and text != "null"
+        changes[dotted] = text if is_text else parse_value(text, name=f"--{dotted}")
+    return load(arguments.yaml, changes)
+
+
+def _underscored(argv: list[str]) -> list[str]:
+    """`--learning-rate` is `--learning_rate`: flags of settings may be written with dashes."""
+    known = flat_flags() if argv[0] in ("train", "check", "preview") else {}
+    result = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        plain = name[2:].replace("-", "_") if name.startswith("--") else ""
+        result.append(f"--{plain}{equals}{value}" if plain in known else word)
+    return result
+
+
+def _help_texts() -> dict[str, str]:
+    from studio.ui.words import load_words
+
+    return {dotted: text["help"] for dotted, text in load_words()["en"]["knobs"].items()}
+
+
+def _version() -> str:
+    from studio import __version__
+
+    return f"Tunefork {__version__}"
+
+
+# What is said while a verb works
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def _tell(sentence: str, fraction: float | None) -> None:
+    percent = f" {fraction:.0%}" if fraction is not None else ""
+    print(f"{sentence}{percent}", file=sys.stderr)
+
+
+def _narrate(event: Event) -> None:
+    """One line on stderr for an event of a run."""
+    kind, step = event["kind"], event.get("step")
+    if kind == "log":
+        figures = f"loss {event['loss']:.4f}" if isinstance(event.get("loss"), float) else ""
+        print(f"step {step} {figures} lr {event.get('learning_rate', 0):.3g}", file=sys.stderr)
+    elif kind == "evaluated" and isinstance(event.get("eval_loss"), float):
+        print(f"step {step} eval_loss {event['eval_loss']:.4f}", file=sys.stderr)
+    elif kind == "started":
+        print(
+            f"training {event['trainable_parameters']:,} of {event['total_parameters']:,} parameters for "
+            f"{event['total_steps']} steps on {event['device']} in {event['dtype']}, digest {event['digest']}",
+            file=sys.stderr,
+        )
+    elif event.get("message") and kind != "failed":
+        print(event["message"], file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """What libraries print goes to stderr: stdout carries the answer alone."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def _interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
+    """The first Ctrl-C stops the run and keeps the adapter, a second one ends the process at once."""
+    from studio.training.train import request_stop
+
+    interrupted = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        request_stop(run_dir)
+        print("Stopping after this micro-batch; the adapter will be kept. Ctrl-C again ends at once.", file=sys.stderr)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+

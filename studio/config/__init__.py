@@ -1,0 +1,20 @@
+"""The one config of a run: sections, their union with the method, and how it is read and written."""
+
+from __future__ import annotations
+
+from studio.config.adapter import AdapterConfig, LoraAdapter
+from studio.config.data import DataConfig
+from studio.config.generation import GenerationConfig
+from studio.config.model import ModelConfig
+from studio.config.run import RunConfig
+from studio.config.training import TrainingConfig
+
+__all__ = [
+    "AdapterConfig",
+    "DataConfig",
+    "GenerationConfig",
+    "LoraAdapter",
+    "ModelConfig",
+    "RunConfig",
+    "TrainingConfig",
+]

@@ -1,0 +1,228 @@
+"""RunConfig <-> YAML text, `--set key=value` and flat flags. Turns every mistake into a ConfigError."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from studio.config.model import SMOLLM2, STARTER
+from studio.config.run import RunConfig
+from studio.errors import ConfigError
+from studio.methods import METHODS
+from studio.section import Section, details
+
+LARGEST_FILE = 1_000_000  # bytes; a run's YAML is about 2 kB
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with YAML 1.2 scalars: `1e-4` is a number, `no` is text, doubled keys are refused."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), "-+0123456789")
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
+    "-+.0123456789",
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.MarkedYAMLError(problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark)
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+def parse_yaml(text: str, *, name: str) -> dict[str, Any]:
+    """YAML text -> a plain mapping. `name` is what the messages call it."""
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(
+            "{file}, line {line}: not valid YAML ({problem}).", file=name, line=line, problem=error.problem or error
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("{file}: not valid YAML ({problem}).", file=name, problem=error) from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError("{file}: a run is a mapping of keys such as `model:` and `training:`.", file=name)
+    return data
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A run file -> a plain mapping."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigError("{file} is larger than 1 MB; this is no run file.", file=path)
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError("Cannot read {file}: {reason}.", file=path, reason=error.strerror or error) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("{file} is not UTF-8 text; save it as UTF-8.", file=path) from error
+    return parse_yaml(text, name=str(path))
+
+
+def build(data: Mapping[str, Any], *, name: str = "the settings") -> RunConfig:
+    """A plain mapping -> RunConfig; the first mistakes become one sentence with file and key."""
+    try:
+        return RunConfig.model_validate(dict(data))
+    except ValidationError as error:
+        sentences = [_sentence(one) for one in error.errors()[:3]]
+        raise ConfigError("{file}: {problems}", file=name, problems=" ".join(sentences)) from error
+
+
+def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConfig:
+    """A run file (or none) with dotted changes laid over it; changes win."""
+    data = read_yaml(path) if path else {}
+    for key, value in (changes or {}).items():
+        _set(data, key, value)
+    return anchor(build(data, name=str(path) if path else "the command line"))
+
+
+def anchor(config: RunConfig) -> RunConfig:
+    """The config with local paths made absolute, so that its run can be repeated from any folder."""
+    data = config.data
+    sources = {
+        name: str(Path(value).expanduser().resolve())
+        for name in ("source", "eval_source")
+        if (value := getattr(data, name)) and Path(value).expanduser().is_file()
+    }
+    model = config.model
+    folder = Path(model.model_name_or_path).expanduser()
+    if folder.is_dir() and model.model_name_or_path not in (STARTER, SMOLLM2):
+        model = model.model_copy(update={"model_name_or_path": str(folder.resolve())})
+    return config.model_copy(update={"data": data.model_copy(update=sources), "model": model})
+
+
+def dump(config: RunConfig) -> str:
+    """The complete config as YAML; `build(parse_yaml(...))` gives it back unchanged."""
+    data = config.model_dump(mode="json")
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def parse_set(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["training.learning_rate=1e-4"]` -> `{"training.learning_rate": 0.0001}`; values are YAML."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError("--set takes key=value, such as training.learning_rate=1e-4; got {pair!r}.", pair=pair)
+        changes[key.strip()] = parse_value(value, name=f"--set {key.strip()}")
+    return changes
+
+
+def parse_value(text: str, *, name: str) -> Any:
+    """One value as YAML reads it: `1e-4` a number, `null` None, `[a, b]` a list, else text."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError("{name}: {value!r} is not a valid value.", name=name, value=text) from error
+
+
+def flat_flags() -> dict[str, tuple[str, FieldInfo]]:
+    """Flag without dashes -> (dotted key, field), for every setting of every section."""
+    table: dict[str, tuple[str, FieldInfo]] = {}
+    for prefix, section in sections().items():
+        for name, field in section.knobs().items():
+            extra = details(field)
+            for flag in (extra.flag or name, *extra.aliases):
+                table.setdefault(flag, (f"{prefix}.{name}" if prefix else name, field))
+    return table
+
+
+def sections() -> dict[str, type[Section]]:
+    """Key in the file -> Section, with the methods' own settings merged under `method`."""
+    found: dict[str, type[Section]] = {}
+    for name, field in RunConfig.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                found[name] = kind
+                break
+    found["method"] = next(iter(METHODS.values()))
+    return {"": _Top, **found}
+
+
+class _Top(Section):
+    """The settings of a run that belong to no section."""
+
+    name: str | None = None
+
+
+def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
+    """Lay one dotted change over a plain mapping; `method.x` works on `method: sft` too."""
+    if dotted == "method.type":
+        dotted = "method"
+    *parents, last = dotted.split(".")
+    here = data
+    for name in parents:
+        inner = here.get(name)
+        if isinstance(inner, str):
+            inner = {"type": inner}
+        if inner is None:
+            inner = {}
+        if not isinstance(inner, dict):
+            raise ConfigError("{key}: {name} is a value, not a group of settings.", key=dotted, name=name)
+        here[name] = inner = dict(inner)
+        here = inner
+    if dotted == "method" and isinstance(here.get("method"), dict) and isinstance(value, str):
+        value = {**here["method"], "type": value}
+    here[last] = value
+
+
+def _sentence(error: Any) -> str:
+    """One pydantic error -> one sentence that names the key and, for a typo, the likeliest name."""
+    location = [part for part in error["loc"] if isinstance(part, str) and not part.startswith("function-")]
+    key = ".".join(part for part in location if part not in METHODS)
+    kind, value = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return _unknown(key)
+    if kind == "value_error":
+        sentence = str(error["ctx"]["error"])
+        return sentence if not key else f"{key}: {sentence}"
+    if kind in ("union_tag_invalid", "literal_error") and key == "method":
+        return f"method {value!r} is unknown; there are: {', '.join(METHODS)}."
+    shown = repr(value)
+    return f"{key} is {shown[:60]}: {_lower(error['msg'])}."
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _unknown(key: str) -> str:
+    section, _, last = key.rpartition(".")
+    table = sections()
+    kind: type[BaseModel] = RunConfig if not section else table.get(section.split(".")[0], _Top)
+    names = list(kind.model_fields)
+    near = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
+    if near:
+        return f"{key} is not a setting; did you mean {near[0]}?"
+    elsewhere = flat_flags().get(last)
+    if elsewhere:
+        return f"{key} is not a setting; did you mean {elsewhere[0]}?"
+    return f"{key} is not a setting; there are: {', '.join(names)}."

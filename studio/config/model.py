@@ -1,0 +1,22 @@
+"""Which base model, and in what form it is held in memory."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from studio.section import Section, knob
+
+STARTER = "starter"
+SMOLLM2 = "smollm2"
+
+
+class ModelConfig(Section):
+    """A Hub id, a local folder, `starter` or `smollm2`, and how its weights are loaded."""
+
+    model_name_or_path: str = knob(STARTER, min_length=1)
+    revision: str | None = knob(None, advanced=True, flag="model_revision")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = knob("auto", aliases=("torch_dtype",))
+    device_map: str = knob("auto", pattern=r"^(auto|cpu|balanced|cuda(:\d+)?|mps)$")
+    quantization: Literal["none", "8-bit", "4-bit"] = knob("none")
+    attn_implementation: str | None = knob(None, advanced=True, pattern=r"^[a-z][a-z0-9_]*$")
+    chat_template: Literal["chatml"] | None = knob(None, advanced=True)

@@ -1,0 +1,65 @@
+"""What a training method is: its settings, the rows it takes, how they become tokens, and its trainer.
+
+Knows nothing of files, pages or threads. A method is a Section, so its settings are knobs like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from studio.section import Section
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets import Dataset
+    from peft import PeftConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+
+# The field's names for what a row of a data set holds (TRL, "Dataset formats and types").
+DatasetType = Literal["language-modeling", "prompt-completion"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What `build_trainer` is given. `train` and `eval` are already tokenized by the same method's `tokenize`."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    train: Dataset
+    eval: Dataset | None
+    peft_config: PeftConfig | None
+    arguments: dict[str, Any]
+    output_dir: Path
+    callbacks: tuple[TrainerCallback, ...] = ()
+
+
+class Method(Section):
+    """One way to train. `type` is its key in METHODS."""
+
+    type: str
+    dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
+
+    def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
+        """The type a format should render rows to, given those it can, for this method and its loss setting."""
+        raise NotImplementedError
+
+    def tokenize(self, rows: Dataset, *, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+        """Rows of one of `dataset_types` -> columns `input_ids` and `labels` (-100: masked), not yet truncated.
+
+        Runs the trainer's own preparation, so that a preview and a run cannot differ.
+        """
+        raise NotImplementedError
+
+    def sequences(self, rows: Dataset, *, max_length: int | None) -> int:
+        """How many sequences the trainer batches: rows that keep a supervised token, or packed blocks of them."""
+        raise NotImplementedError
+
+    def build_trainer(self, parts: Parts) -> Trainer:
+        """The trainer, ready for `.train()`."""
+        raise NotImplementedError
+
+    def argument_names(self) -> frozenset[str]:
+        """The names that `training.extra` may hold: the fields of the trainer's own config class."""
+        raise NotImplementedError

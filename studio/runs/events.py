@@ -1,0 +1,106 @@
+"""The event log of a run: `events.jsonl`, append-only, one JSON object a line. Knows nothing of training.
+
+Every event has `time` (unix seconds), `kind` and, where it belongs to one, `step`. Kinds:
+started, phase, log, evaluated, sample, checkpoint, warning, finished, stopped, failed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+EVENTS = "events.jsonl"
+TERMINAL = frozenset({"finished", "stopped", "failed"})
+Event = dict[str, Any]
+Listener = Callable[[Event], None]
+
+
+class EventLog:
+    """Appends events to a run's log; one write a line, so that a reader never sees half of two."""
+
+    def __init__(self, run_dir: Path, *, listeners: Iterable[Listener] = ()) -> None:
+        self._file = (run_dir / EVENTS).open("a", encoding="utf-8", newline="\n")
+        self._listeners = tuple(listeners)
+        self._lock = threading.Lock()
+
+    def write(self, kind: str, step: int | None = None, **fields: Any) -> Event:
+        """Append one event; what ends a run is also forced to the disk."""
+        event: Event = {"time": round(time.time(), 3), "kind": kind}
+        if step is not None:
+            event["step"] = step
+        event.update({name: _plain(value) for name, value in fields.items()})
+        with self._lock:
+            self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
+            if kind in TERMINAL:
+                os.fsync(self._file.fileno())
+        for listen in self._listeners:
+            listen(event)
+        return event
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_events(path: Path, offset: int = 0, *, limit: int | None = None) -> tuple[list[Event], int]:
+    """Events from a byte offset on, and the offset to go on from. An unfinished last line is left for later."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            chunk = file.read() if limit is None else file.read(limit)
+    except FileNotFoundError:
+        return [], offset
+    end = chunk.rfind(b"\n") + 1
+    events = [event for event in map(_parse, chunk[:end].splitlines()) if event is not None]
+    return events, offset + end
+
+
+def last_events(path: Path, *, window: int = 65_536) -> list[Event]:
+    """The events in the last `window` bytes: enough for a run's status without reading a long log."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return []
+    start = max(0, size - window)
+    with path.open("rb") as file:
+        file.seek(start)
+        chunk = file.read()
+    lines = chunk[: chunk.rfind(b"\n") + 1].splitlines()
+    return [event for event in map(_parse, lines[1:] if start else lines) if event is not None]
+
+
+def _parse(line: bytes) -> Event | None:
+    """One line, or None for a torn one (a machine that lost power leaves such a line in mid-file)."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: such a figure is written as text, so that nobody takes it for a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item") and not isinstance(value, str | bytes):
+        return _plain(value.item())
+    return value

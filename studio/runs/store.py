@@ -1,0 +1,201 @@
+"""The runs of a workspace, newest first, and what each one's directory says. Knows nothing of training.
+
+Status is derived: the last event, else whether a living process holds the run's lock. Nothing stores it twice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from studio.config import RunConfig
+from studio.config.files import build, dump, read_yaml
+from studio.errors import ConfigError, WorkspaceError
+from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
+
+Status = Literal["running", "finished", "stopped", "failed", "interrupted"]
+RUN_YAML, LOCK, STOP, ADAPTER, MODEL, CHECKPOINTS = "run.yaml", "lock", "stop", "adapter", "model", "checkpoints"
+GRACE = 20.0  # seconds between making a run's directory and taking its lock
+WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as its directory tells it at this moment."""
+
+    run_id: str
+    path: Path
+    name: str
+    status: Status
+    method: str
+    model: str
+    created: float
+    steps: int = 0
+    total_steps: int | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    has_adapter: bool = False
+
+    def config(self) -> RunConfig:
+        return build(read_yaml(self.path / RUN_YAML), name=str(self.path / RUN_YAML))
+
+    def yaml_text(self) -> str:
+        return (self.path / RUN_YAML).read_text(encoding="utf-8")
+
+    def events(self, offset: int = 0) -> tuple[list[Event], int]:
+        return read_events(self.path / EVENTS, offset)
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable face of `runs --json`."""
+        return {
+            "run_id": self.run_id,
+            "name": self.name,
+            "status": self.status,
+            "method": self.method,
+            "model": self.model,
+            "created": self.created,
+            "steps": self.steps,
+            "total_steps": self.total_steps,
+            "metrics": self.metrics,
+            "error": self.error,
+            "adapter": str(self.path / ADAPTER) if self.has_adapter else None,
+            "path": str(self.path),
+        }
+
+
+class RunStore:
+    """The folder of runs. Every name that comes from outside is checked before it becomes a path."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+
+    def create(self, config: RunConfig) -> Path:
+        """A new run directory with its complete run.yaml; it appears whole or not at all."""
+        stamp = time.strftime("%Y-%m-%d-%H%M%S")
+        base = f"{slug(config.name or config.method.type)}-{stamp}"
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            staged = Path(tempfile.mkdtemp(prefix=".new-", dir=self.runs_dir))
+            staged.chmod(0o755)
+            (staged / RUN_YAML).write_text(dump(config), encoding="utf-8", newline="\n")
+            (staged / CHECKPOINTS).mkdir()
+            return _claim(staged, self.runs_dir, base)
+        except OSError as error:
+            raise WorkspaceError(
+                "Cannot make a run in {path} ({reason}). Choose another workspace with --workspace.",
+                path=self.runs_dir,
+                reason=error.strerror or error,
+            ) from error
+
+    def list(self) -> list[RunRecord]:
+        """Every run, newest first. A folder without a readable run.yaml is shown as failed, not hidden."""
+        if not self.runs_dir.is_dir():
+            return []
+        folders = [one for one in self.runs_dir.iterdir() if (one / RUN_YAML).is_file() and one.name[0] != "."]
+        return sorted((_read(folder) for folder in folders), key=lambda run: (run.created, run.run_id), reverse=True)
+
+    def open(self, run_id: str) -> RunRecord:
+        """One run by its id (never a path)."""
+        folder = self.runs_dir / run_id
+        plain = re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) and folder.parent == self.runs_dir
+        if not plain or not (folder / RUN_YAML).is_file():
+            raise WorkspaceError(
+                "There is no run {run_id!r} in {path}. `python launch.py runs` lists those there are.",
+                run_id=run_id[:80],
+                path=self.runs_dir,
+            )
+        return _read(folder)
+
+
+def hold(run_dir: Path) -> FileLock:
+    """The lock that says 'a living process works on this run'. The system frees it when the process dies."""
+    return FileLock(run_dir / LOCK, timeout=5, thread_local=False)
+
+
+def slug(name: str) -> str:
+    """A folder name that is safe on every system: letters, digits, dashes; 48 characters at most."""
+    text = unicodedata.normalize("NFKC", name).strip().lower()
+    text = re.sub(r"[^\w]+", "-", text, flags=re.ASCII).strip("-_")[:48].strip("-_")
+    return text if text and text not in WINDOWS_NAMES else "run"
+
+
+def _claim(staged: Path, parent: Path, base: str) -> Path:
+    """Rename the staged folder to the first free id; rename onto a folder with files in it fails everywhere."""
+    for count in range(1, 1000):
+        target = parent / (base if count == 1 else f"{base}-{count}")
+        if target.exists():
+            continue
+        try:
+            os.rename(staged, target)
+        except OSError:
+            if target.exists():
+                continue
+            raise
+        return target
+    shutil.rmtree(staged)
+    raise FileExistsError(f"{base} is taken a thousand times")
+
+
+def _read(folder: Path) -> RunRecord:
+    tail = last_events(folder / EVENTS)
+    head, _ = read_events(folder / EVENTS, limit=65_536)
+    started = next((event for event in head if event["kind"] == "started"), {})
+    record = {
+        "run_id": folder.name,
+        "path": folder,
+        "created": (folder / RUN_YAML).stat().st_mtime,
+        "status": _status(folder, tail),
+        "steps": max((event.get("step") or 0 for event in tail), default=0),
+        "total_steps": started.get("total_steps"),
+        "metrics": _metrics(tail),
+        "has_adapter": (folder / ADAPTER / "adapter_model.safetensors").is_file(),
+    }
+    failed = next((event for event in tail if event["kind"] == "failed"), None)
+    try:
+        config = build(read_yaml(folder / RUN_YAML), name=RUN_YAML)
+    except ConfigError as error:
+        return RunRecord(name=folder.name, method="?", model="?", error=str(error), **{**record, "status": "failed"})
+    return RunRecord(
+        name=config.name or folder.name,
+        method=config.method.type,
+        model=config.model.model_name_or_path,
+        error=failed.get("message") if failed else None,
+        **record,
+    )
+
+
+def _status(folder: Path, tail: list[Event]) -> Status:
+    if tail and tail[-1]["kind"] in TERMINAL:
+        return tail[-1]["kind"]
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    if not (folder / LOCK).exists():
+        fresh = time.time() - (folder / RUN_YAML).stat().st_mtime < GRACE
+        return "running" if fresh and not tail else "interrupted"
+    try:
+        lock.acquire()
+    except Timeout:
+        return "running"
+    lock.release()
+    return "interrupted"
+
+
+def _metrics(tail: list[Event]) -> dict[str, Any]:
+    """The last training and evaluation figures, and those of the end over them."""
+    metrics: dict[str, Any] = {}
+    for event in tail:
+        if event["kind"] == "log":
+            metrics.update({name: event[name] for name in ("loss", "mean_token_accuracy") if name in event})
+        elif event["kind"] == "evaluated" and "eval_loss" in event:
+            metrics["eval_loss"] = event["eval_loss"]
+        elif event["kind"] in TERMINAL:
+            metrics.update(event.get("metrics") or {})
+    return metrics

@@ -1,0 +1,62 @@
+"""Section and knob(): how a setting is declared once for the form, the file and the command line.
+
+Texts of a setting (label, help) live in `studio/ui/locale/*.json` under "knobs", keyed `section.field`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+
+class Section(BaseModel):
+    """A frozen group of settings. Unknown keys are errors, so that a typo never becomes a default."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,  # a run may be named 2026
+    )
+
+    @classmethod
+    def knobs(cls) -> dict[str, FieldInfo]:
+        """The section's settings in the order of their declaration."""
+        return dict(cls.model_fields)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What the form and the command line need beyond type, default and bounds."""
+
+    advanced: bool = False
+    flag: str | None = None
+    aliases: tuple[str, ...] = ()
+    hidden: bool = False
+
+
+def knob(
+    default: Any,
+    *,
+    advanced: bool = False,
+    flag: str | None = None,
+    aliases: tuple[str, ...] = (),
+    hidden: bool = False,
+    **bounds: Any,
+) -> Any:
+    """One setting. `flag` is its name on the command line where the field's own name is taken;
+    `aliases` are further flags; `hidden` keeps it out of the form; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
+    details = Knob(advanced=advanced, flag=flag, aliases=aliases, hidden=hidden)
+    return Field(default, json_schema_extra={"knob": details}, **bounds)  # type: ignore[call-overload]
+
+
+def details(field: FieldInfo) -> Knob:
+    """The Knob of a field; a plain one where the field was declared without `knob`."""
+    extra = field.json_schema_extra
+    found = extra.get("knob") if isinstance(extra, dict) else None
+    return found if isinstance(found, Knob) else Knob()

@@ -1,0 +1,225 @@
+"""Runs one training job: a config and a run directory in, an adapter and an event log out. Knows nothing of Gradio.
+
+Three callers share it: the page's worker thread, the command line, and a distributed launcher.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from studio.config import RunConfig
+from studio.errors import RunFailed, StudioError
+from studio.methods.base import Parts
+from studio.model.adapter import peft_config
+from studio.model.slot import ModelSlot
+from studio.runs.events import EventLog, Listener
+from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
+from studio.settings import Settings
+from studio.training.arguments import check_extra, steps_of, trainer_arguments
+from studio.training.stage import Stage, stage
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, Trainer
+
+    from studio.model.load import LoadedModel
+    from studio.training.callback import RecordCallback
+
+RECORDED = ("torch", "transformers", "trl", "peft", "datasets")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `status` is that of its last event."""
+
+    run_id: str
+    status: Literal["finished", "stopped"]
+    steps: int
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def train(
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, listeners: Iterable[Listener] = ()
+) -> Outcome:
+    """Train as `config` says into `run_dir`; every end, also a bad one, is an event with a sentence."""
+    with hold(run_dir), EventLog(run_dir, listeners=listeners) as log:
+        began = time.monotonic()
+        try:
+            return _run(config, run_dir, slot, settings=settings, log=log)
+        except Exception as error:
+            told = explain(error)
+            seconds = round(time.monotonic() - began, 2)
+            log.write("failed", message=str(told), seconds=seconds, error=type(error).__name__)
+            if told is error:
+                raise
+            raise told from error
+
+
+def explain(error: Exception) -> StudioError:
+    """The sentence for an error that is not ours: out of memory, disk full, anything else by its name."""
+    if isinstance(error, StudioError):
+        return error
+    text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    if type(error).__name__ == "OutOfMemoryError" or "not enough memory" in text or isinstance(error, MemoryError):
+        return RunFailed(
+            "Out of memory. Lower training.per_device_train_batch_size (raise gradient_accumulation_steps to keep "
+            "the effective batch), lower max_length, or turn on gradient_checkpointing."
+        )
+    if isinstance(error, OSError) and error.errno == 28:
+        return RunFailed("The disk is full. Free some space or choose another workspace, then start the run again.")
+    return RunFailed("The run failed: {kind}: {text}", kind=type(error).__name__, text=text[:300])
+
+
+def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog) -> Outcome:
+    began = time.monotonic()
+    check_extra(config)
+    log.write("phase", phase="data", message="Reading and tokenizing the data")
+    staged = stage(config, settings, progress=_phases(log))
+    log.write("phase", phase="model", message="Loading the model")
+    with slot.lease(f"the run {run_dir.name}"):
+        loaded = slot.load(config.model, progress=_phases(log))
+        trainer, record = _build(config, run_dir, slot, staged=staged, log=log)
+        _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
+        metrics = _train(trainer, record, began=began)
+        saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
+        steps = int(trainer.state.global_step)
+        del trainer
+    if config.adapter is not None:
+        slot.attach(run_dir.name, saved)
+    status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
+    log.write(
+        status,
+        steps,
+        message=_last_words(status, steps, config),
+        metrics=metrics,
+        seconds=round(time.monotonic() - began, 2),
+        adapter=config.adapter is not None,
+    )
+    return Outcome(run_id=run_dir.name, status=status, steps=steps, metrics=metrics)
+
+
+def _write_started(
+    log: EventLog, config: RunConfig, run_dir: Path, *, staged: Stage, trainer: Trainer, loaded: LoadedModel
+) -> None:
+    """The event that says what is trained on what: the same digest as the preview of the same first rows."""
+    total, trainable = _count(trainer.model)
+    tokenized = staged.tokenized
+    log.write(
+        "started",
+        0,
+        run_id=run_dir.name,
+        name=config.name,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        digest=tokenized.digest,
+        total_steps=steps_of(config.training, len(trainer.train_dataset)),
+        epochs=config.training.num_train_epochs,
+        rows=len(trainer.train_dataset),
+        eval_rows=len(tokenized.eval) if tokenized.eval is not None else 0,
+        dropped_rows=len(tokenized.dropped),
+        supervised_tokens=tokenized.supervised,
+        total_tokens=tokenized.total,
+        trainable_parameters=trainable,
+        total_parameters=total,
+        device=loaded.device,
+        dtype=loaded.dtype,
+        versions={name: version(name) for name in RECORDED} | {"python": platform.python_version()},
+    )
+
+
+def _build(
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog
+) -> tuple[Trainer, RecordCallback]:
+    """A trainer over a fresh skeleton that shares the slot's weights (or over a copy, to train them all)."""
+    from studio.training.callback import RecordCallback
+
+    loaded = slot.loaded
+    if loaded is None:
+        raise RunFailed("The model was unloaded before training began. Start the run again.")
+    record = RecordCallback(log, run_dir, device=loaded.device)
+    model = slot.trainee(copy=config.adapter is None)
+    tokenized = staged.tokenized
+    parts = Parts(
+        model=model,
+        tokenizer=staged.tokenizer,
+        train=tokenized.train,
+        eval=tokenized.eval,
+        peft_config=peft_config(config.adapter, model) if config.adapter is not None else None,
+        arguments=trainer_arguments(
+            config, device=loaded.device, dtype=loaded.dtype, has_eval=tokenized.eval is not None
+        ),
+        output_dir=run_dir / CHECKPOINTS,
+        callbacks=(record,),
+    )
+    trainer = config.method.build_trainer(parts)
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)  # it prints every log to stdout, which carries JSON here
+    return trainer, record
+
+
+def _train(trainer: Trainer, record: RecordCallback, *, began: float) -> dict[str, Any]:
+    """Train to the end or to the stop; returns the last figures."""
+    from studio.training.callback import StopRequested
+
+    metrics: dict[str, Any] = {"setup_seconds": round(time.monotonic() - began, 2)}
+    try:
+        output = trainer.train()
+        metrics.update(train_loss=output.metrics.get("train_loss"), train_seconds=output.metrics.get("train_runtime"))
+    except StopRequested:
+        record.stopping = True
+    for entry in trainer.state.log_history:
+        metrics.update({name: entry[name] for name in ("loss", "eval_loss", "mean_token_accuracy") if name in entry})
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, adapter: bool) -> Path:
+    """The trained weights and the tokenizer, staged beside their place and renamed into it."""
+    target = run_dir / (ADAPTER if adapter else MODEL)
+    made = run_dir / f".{target.name}-new"
+    shutil.rmtree(made, ignore_errors=True)
+    model.save_pretrained(str(made))
+    staged.tokenizer.save_pretrained(str(made))
+    if target.exists():
+        shutil.rmtree(target)
+    made.rename(target)
+    return target
+
+
+def _count(model: PreTrainedModel) -> tuple[int, int]:
+    parameters = list(model.parameters())
+    return sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+
+
+def _last_words(status: str, steps: int, config: RunConfig) -> str:
+    what = "adapter" if config.adapter is not None else "model"
+    if status == "finished":
+        return f"Finished after {steps} steps. The {what} is saved."
+    if steps == 0:
+        return f"Stopped before the first step: the {what} is saved, but it has learned nothing."
+    return f"Stopped after step {steps}. The {what} as it was then is saved and usable."
+
+
+def _phases(log: EventLog) -> Any:
+    """Progress of a download as phase events, at most one a second."""
+    last = [0.0]
+
+    def tell(sentence: str, fraction: float | None) -> None:
+        if time.monotonic() - last[0] >= 1:
+            last[0] = time.monotonic()
+            log.write("phase", phase="fetch", message=sentence, fraction=fraction)
+
+    return tell
+
+
+def request_stop(run_dir: Path) -> None:
+    """Ask a run, in whatever process, to stop after its micro-batch."""
+    (run_dir / STOP).touch()

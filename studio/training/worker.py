@@ -1,0 +1,73 @@
+"""The training thread of the server. Knows nothing of pages: a page may close, the thread goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from studio.config import RunConfig
+from studio.errors import BusyError, StudioError
+from studio.model.slot import ModelSlot
+from studio.runs.store import RunStore
+from studio.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """One training at a time, in a thread of its own."""
+
+    def __init__(self, store: RunStore, slot: ModelSlot, settings: Settings) -> None:
+        self._store, self._slot, self._settings = store, slot, settings
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._run_id: str | None = None
+
+    @property
+    def current(self) -> str | None:
+        """The id of the run that trains now."""
+        thread = self._thread
+        return self._run_id if thread is not None and thread.is_alive() else None
+
+    def start(self, config: RunConfig) -> str:
+        """Make the run's directory and start to train into it; returns the run's id at once."""
+        with self._lock:
+            if self.current is not None:
+                raise BusyError("{run} is training. Stop it first, or wait until it is done.", run=self.current)
+            run_dir = self._store.create(config)
+            self._run_id = run_dir.name
+            self._thread = threading.Thread(
+                target=self._work, args=(config, run_dir.name), name=f"train-{run_dir.name}", daemon=True
+            )
+            self._thread.start()
+            return run_dir.name
+
+    def stop(self, run_id: str | None = None) -> str | None:
+        """Ask the run to stop after its micro-batch; returns the id of the run asked, None when none trains."""
+        from studio.training.train import request_stop
+
+        chosen = run_id or self.current
+        if chosen is None:
+            return None
+        request_stop(self._store.open(chosen).path)
+        return chosen
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait for the thread; True when it is done."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self.current is None
+
+    def shutdown(self, *, seconds: float = 20) -> None:
+        """The server closes: stop the run so that its adapter is kept."""
+        if self.current is not None:
+            self.stop()
+            self.join(seconds)
+
+    def _work(self, config: RunConfig, run_id: str) -> None:
+        from studio.training.train import train
+
+        try:
+            train(config, self._store.runs_dir / run_id, self._slot, settings=self._settings)
+        except StudioError as error:
+            logger.warning("%s: %s", run_id, error)  # the run's own log has the sentence; the thread must not die loudly
