@@ -23,7 +23,7 @@ class StudioError(Exception):
     def __init__(self, template: str, **details: object) -> None:
         self.template = template
         self.details = details
-        super().__init__(template.format(**details))
+        super().__init__(template.format(**details) if details else template)
 
 
 class ConfigError(StudioError):

@@ -5,6 +5,9 @@ Knows nothing of files, pages or threads. A method is a Section, so its settings
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,7 +18,13 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
     from peft import PeftConfig
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+    from transformers import (
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 
 # The field's names for what a row of a data set holds (TRL, "Dataset formats and types").
 DatasetType = Literal["language-modeling", "prompt-completion"]
@@ -32,6 +41,7 @@ class Parts:
     peft_config: PeftConfig | None
     arguments: dict[str, Any]
     output_dir: Path
+    device: str
     callbacks: tuple[TrainerCallback, ...] = ()
 
 
@@ -63,3 +73,28 @@ class Method(Section):
     def argument_names(self) -> frozenset[str]:
         """The names that `training.extra` may hold: the fields of the trainer's own config class."""
         raise NotImplementedError
+
+
+@contextmanager
+def pinned(device: str) -> Iterator[None]:
+    """While a trainer is built, accelerate takes `device` ("cuda:1") for its own, not the first GPU."""
+    name = "ACCELERATE_TORCH_DEVICE"
+    before = os.environ.get(name)
+    if device.startswith("cuda"):
+        os.environ[name] = device
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+def pin(arguments: TrainingArguments, device: str) -> None:
+    """Keep a trainer on one GPU: with several visible it would replicate the model over all of them."""
+    if device.startswith("cuda"):
+        import torch
+
+        arguments.__dict__["_setup_devices"] = torch.device(device)
+        arguments._n_gpu = 1

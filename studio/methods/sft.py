@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.errors import DataError
-from studio.methods.base import DatasetType, Method, Parts
+from studio.methods.base import DatasetType, Method, Parts, pin, pinned
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SFT(Method):
                     raise DataError(
                         "assistant_only_loss needs a chat template that marks the assistant's turns, and this model's "
                         "does not. Turn assistant_only_loss off (completion_only_loss trains the last answer), "
-                        "or choose a model whose template has {{% generation %}} markers."
+                        "or choose a model whose template has {% generation %} markers."
                     ) from error
         return trainer
 
@@ -87,22 +87,24 @@ class SFT(Method):
         """An SFTTrainer over rows that `tokenize` made: it truncates, packs and batches them."""
         from trl import SFTConfig, SFTTrainer
 
-        args = SFTConfig(
-            output_dir=str(parts.output_dir),
-            completion_only_loss=self.completion_only_loss,
-            assistant_only_loss=False,  # the rows are tokenized and carry their labels
-            packing=self.packing,
-            **parts.arguments,
-        )
-        return SFTTrainer(
-            model=parts.model,
-            args=args,
-            train_dataset=parts.train,
-            eval_dataset=parts.eval,
-            processing_class=parts.tokenizer,
-            peft_config=parts.peft_config,
-            callbacks=list(parts.callbacks),
-        )
+        with pinned(parts.device):
+            args = SFTConfig(
+                output_dir=str(parts.output_dir),
+                completion_only_loss=self.completion_only_loss,
+                assistant_only_loss=False,  # the rows are tokenized and carry their labels
+                packing=self.packing,
+                **parts.arguments,
+            )
+            pin(args, parts.device)
+            return SFTTrainer(
+                model=parts.model,
+                args=args,
+                train_dataset=parts.train,
+                eval_dataset=parts.eval,
+                processing_class=parts.tokenizer,
+                peft_config=parts.peft_config,
+                callbacks=list(parts.callbacks),
+            )
 
     def argument_names(self) -> frozenset[str]:
         from dataclasses import fields

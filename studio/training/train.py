@@ -157,6 +157,7 @@ def _build(
             config, device=loaded.device, dtype=loaded.dtype, has_eval=tokenized.eval is not None
         ),
         output_dir=run_dir / CHECKPOINTS,
+        device=loaded.device,
         callbacks=(record,),
     )
     trainer = config.method.build_trainer(parts)

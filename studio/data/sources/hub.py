@@ -1,0 +1,142 @@
+"""A data set on the Hub -> Table, through the `datasets` library. Runs no code of others, and honours HF_ENDPOINT."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, overload
+
+from studio.data.sources.base import Row, Table, no_rows
+from studio.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from studio.settings import Settings
+
+# owner/name or name, and after a colon the subset that a data set of several parts needs: openai/gsm8k:main
+_ID = re.compile(r"^(?P<id>(?:[\w.-]+/)?[\w.-]+)(?::(?P<subset>[\w.-]+))?$")
+PATIENCE = 10.0  # seconds until the Hub is called unreachable
+KEPT_TABLES = 4
+
+_tables: OrderedDict[tuple[str, str], Table] = OrderedDict()
+_lock = Lock()
+
+
+class HubRows(Sequence[Row]):
+    """A `datasets.Dataset` as a sequence of plain rows, each made when it is looked at."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self._dataset[one] for one in range(*index.indices(len(self)))]
+        row: Row = self._dataset[index]
+        return row
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._dataset)
+
+
+class HubSource:
+    """`owner/name`, or `owner/name:subset`. Kept once loaded, so that a preview asks the Hub nothing."""
+
+    def claims(self, source: str) -> bool:
+        return bool(_ID.match(source))
+
+    def open(self, source: str, *, split: str, settings: Settings) -> Table:
+        found = _ID.match(source)
+        if found is None:
+            raise DataError(
+                "{source!r} is neither starter, nor a file here, nor a data set id on the Hub such as owner/name.",
+                source=source[:120],
+            )
+        with _lock:
+            kept = _tables.get((source, split))
+        if kept is not None:
+            return kept
+        table = _load(found["id"], subset=found["subset"], split=split, name=source)
+        with _lock:
+            _tables[source, split] = table
+            while len(_tables) > KEPT_TABLES:
+                _tables.popitem(last=False)
+        return table
+
+
+def _load(repo: str, *, subset: str | None, split: str, name: str) -> Table:
+    from datasets import disable_progress_bars, load_dataset
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    revision = _revision(repo, name)
+    disable_progress_bars()
+    try:
+        # `datasets` 5 knows no trust_remote_code: it runs no loading scripts at all.
+        dataset: Any = load_dataset(repo, subset, split=split, revision=revision)
+    except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            "The data set {source} could not be read from the Hub: {problem}",
+            source=name,
+            problem=_first_line(error),
+        ) from error
+    if not len(dataset):
+        raise no_rows(name)
+    content = f"{repo}\n{subset}\n{split}\n{revision or dataset._fingerprint}\n{len(dataset)}"
+    return Table(
+        name=name,
+        rows=HubRows(dataset),
+        columns=tuple(dataset.column_names),
+        identity=hashlib.sha256(content.encode()).hexdigest(),
+        size_bytes=dataset.dataset_size,
+    )
+
+
+def _revision(repo: str, name: str) -> str | None:
+    """The commit that will be read, asked first because it answers at once where `load_dataset` retries for long.
+
+    None where the Hub cannot be reached but the data set was loaded before.
+    """
+    from datasets.load import CachedDatasetModuleFactory
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, HTTPError, RepositoryNotFoundError
+
+    try:
+        sha: str | None = HfApi().dataset_info(repo, timeout=PATIENCE).sha
+        return sha
+    except GatedRepoError as error:
+        raise DataError(
+            "The data set {source} is gated. Ask for access on its page and log in with `hf auth login`.", source=name
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise DataError(
+            "There is no data set {source} on the Hub, and no file of that name here. Check the id (owner/name); "
+            "a private one needs `hf auth login`.",
+            source=name,
+        ) from error
+    except (HTTPError, OSError) as error:  # HTTPError is the HTTP library's own base class
+        try:
+            CachedDatasetModuleFactory(repo).get_module()
+        except (OSError, ValueError):
+            raise DataError(
+                "There is no file {source} here, and the Hub cannot be reached to look for a data set of that name "
+                "({problem}). Check data.source and the connection, or set HF_ENDPOINT to a mirror.",
+                source=name,
+                problem=_first_line(error),
+            ) from error
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

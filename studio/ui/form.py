@@ -1,0 +1,89 @@
+"""The widget of a setting, made from its declaration. Knows nothing of any single setting.
+
+Label and help come from the texts (`knobs.section.field`), so both languages reach every widget.
+"""
+
+from __future__ import annotations
+
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import gradio as gr
+
+from studio.config.files import sections
+from studio.section import Section
+from studio.ui.words import flat_words
+
+
+class Form:
+    """Builds widgets; `i18n` is what turns a key into a text in the browser."""
+
+    def __init__(self, i18n: gr.I18n) -> None:
+        self.i18n = i18n
+
+    def widget(self, section: str, name: str, *, kind: Any = None, **changes: Any) -> Any:
+        """The widget of `section.name`, with the setting's own default; `changes` go to the component.
+
+        `kind` is the component's class where the declaration does not tell it.
+        """
+        field = section_of(section).knobs()[name]
+        plain, optional = plain_type(field.annotation)
+        key = f"{section}.{name}" if section else name
+        settings: dict[str, Any] = {
+            "label": self.label(key),
+            "info": self.help(key),
+            "elem_id": f"{section or 'run'}-{name}",
+            "value": to_widget(field.default),
+            "interactive": True,
+        }
+        if kind is not None:
+            return kind(**{**settings, "value": settings["value"] or "", **changes})
+        if plain is bool:
+            return gr.Checkbox(**{**settings, **changes})
+        if get_origin(plain) is Literal:
+            settings["choices"] = self.choices(key, get_args(plain), optional=optional)
+            return gr.Dropdown(**{**settings, "value": settings["value"] or "", "filterable": False, **changes})
+        if plain in (int, float) and not optional:
+            return gr.Number(**{**settings, "precision": 0 if plain is int else None, **changes})
+        # An empty gr.Number is sent as 0, so a number that may be left out is a line of text.
+        return gr.Textbox(**{**settings, "value": _line(settings["value"]), "max_lines": 1, **changes})
+
+    def label(self, key: str) -> Any:
+        """What the setting is called."""
+        return self.i18n(f"knobs.{key}.label")
+
+    def help(self, key: str) -> Any:
+        """One line about it for a first-timer."""
+        return self.i18n(f"knobs.{key}.help")
+
+    def choices(self, key: str, values: tuple[Any, ...], *, optional: bool = False) -> list[tuple[Any, Any]]:
+        """(label, value) for each value; a label from the texts where there is one, else the value itself."""
+        listed = ["", *values] if optional else list(values)
+        return [(self.label_of(key, value), value) for value in listed]
+
+    def label_of(self, key: str, value: Any) -> Any:
+        """The text `choices.section.field.value`, else the value; "none" stands for an empty choice."""
+        text = f"choices.{key}.{value or 'empty'}"
+        return self.i18n(text) if text in flat_words("en") else str(value)
+
+
+def section_of(section: str) -> type[Section]:
+    """A section by its key in a run file; "" is the run itself."""
+    return sections()[section]
+
+
+def plain_type(annotation: Any) -> tuple[Any, bool]:
+    """A field's type without None, and whether None was allowed."""
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        return (kinds[0] if len(kinds) == 1 else str), len(kinds) < len(get_args(annotation))
+    return annotation, False
+
+
+def _line(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def to_widget(value: Any) -> Any:
+    """A setting's value as a widget holds it: a tuple becomes a list of names in one line."""
+    return ", ".join(str(one) for one in value) if isinstance(value, tuple) else value

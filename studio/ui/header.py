@@ -1,0 +1,90 @@
+"""The header: logo, the model in memory, what is running, language and theme. Its poll only reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.errors import StudioError
+from studio.settings import ASSETS
+from studio.ui.guard import here
+from studio.ui.loader import Loader
+
+if TYPE_CHECKING:
+    from studio.services import Services
+
+KNOWN = {"starter": "Starter", "smollm2": "SmolLM2-135M"}
+SHORT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+TEMPLATE = """
+<div class="tf-header" data-state="new">
+  <span class="tf-logo" aria-hidden="true">LOGO</span><h1>Tunefork</h1>
+  <span class="tf-chips" role="status"><span class="tf-chip tf-model"></span><span class="tf-chip tf-running"></span></span>
+  <span class="tf-push"></span>
+  <button type="button" class="tf-chip tf-button tf-lang"></button>
+  <button type="button" class="tf-chip tf-button tf-theme">◐</button>
+</div>"""  # noqa: E501
+
+
+def short_name(name: str) -> str:
+    """What the page calls a model: `HuggingFaceTB/SmolLM2-135M` -> `SmolLM2-135M`."""
+    return KNOWN.get(name) or name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def model_name(model: Any) -> str:
+    """A model's name with its quantization, if it has one."""
+    name = short_name(model.config.model_name_or_path)
+    return f"{name} {model.config.quantization}" if model.quantized else name
+
+
+def status_of(services: Services, loader: Loader) -> dict[str, Any]:
+    """What is in memory and what is running now, for the header and the Model tab."""
+    loaded, slot = services.slot.loaded, services.slot
+    state: dict[str, Any] = {
+        "warm": services.warmed.is_set(),
+        "model": None,
+        "holder": slot.holder,
+        "training": training_of(services),
+        **loader.state(here()),
+    }
+    if loaded is not None:
+        state["model"] = {
+            "source": loaded.config.model_name_or_path,
+            "name": model_name(loaded),
+            "dtype": SHORT.get(loaded.dtype, loaded.dtype),
+            "device": "CPU" if str(loaded.device) == "cpu" else str(loaded.device),
+            "parameters": loaded.parameters,
+            "bytes": loaded.weight_bytes,
+            "adapters": len(slot.adapters),
+        }
+    return state
+
+
+def training_of(services: Services) -> dict[str, Any] | None:
+    """{run, percent} of the run in training; percent is None before its first step."""
+    run_id = services.worker.current
+    if run_id is None:
+        return None
+    try:
+        record = services.store.open(run_id)
+    except StudioError:  # its directory was removed by hand while it trains
+        return {"run": run_id, "percent": None}
+    whole = record.total_steps
+    return {"run": run_id, "percent": min(100, round(100 * record.steps / whole)) if whole else None}
+
+
+def build_header(services: Services, loader: Loader) -> gr.HTML:
+    """The header's component. Its script dispatches `tunefork:status`, to which other cards listen."""
+
+    def status(_asked: object = None) -> dict[str, Any]:
+        return status_of(services, loader)
+
+    logo = (ASSETS / "logo.svg").read_text(encoding="utf-8").replace('stroke="#1f6f54"', 'stroke="currentColor"')
+    return gr.HTML(
+        "",
+        elem_id="header",
+        html_template=TEMPLATE.replace("LOGO", logo),
+        js_on_load=(ASSETS / "header.js").read_text(encoding="utf-8"),
+        server_functions=[status],
+        apply_default_css=False,
+    )

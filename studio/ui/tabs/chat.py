@@ -1,0 +1,221 @@
+"""The Chat tab: one message, two answers. One generator drives both sides; the base is checked to be untouched."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components import Component
+
+from studio.runs import RunRecord
+from studio.ui.draft import Values
+from studio.ui.guard import guard, here, sentence
+from studio.ui.page import Page
+from studio.ui.replies import Conversation, reply_panes
+from studio.ui.words import say
+
+if TYPE_CHECKING:
+    from studio.services import Services
+
+FLUSH_SECONDS = 0.06
+EXAMPLES = ("hello", "capital", "duck")
+KNOBS = (("temperature", "max_new_tokens"), ("top_p", "seed"))
+
+
+@dataclass
+class Parts:
+    """The tab's components, and the stop of each visitor who is being answered."""
+
+    run: Any
+    system: Any
+    clear: Any
+    panes: Any
+    box: Any
+    send: Any
+    stop: Any
+    examples: list[Any]
+    talk: Any
+    stops: dict[str, threading.Event] = field(default_factory=dict)
+
+
+def build(page: Page) -> None:
+    """Lay the tab out and wire it once every tab is there."""
+    with page.halves():
+        with page.choices():
+            run, system, clear = _choices(page)
+        with page.living():
+            panes = reply_panes()
+            with page.card(elem_id="chat-ask"), gr.Row(elem_classes=["ask"]):
+                box = gr.Textbox(
+                    placeholder=page.i18n("chat.hint"), label=page.i18n("chat.box"), show_label=False, container=False,
+                    lines=1, max_lines=6, elem_id="message", scale=1, min_width=0,
+                )  # fmt: skip
+                send = gr.Button(page.i18n("chat.send"), variant="primary", elem_id="send", scale=0, min_width=0)
+                stop = gr.Button(page.i18n("chat.stop"), elem_id="chat-stop", visible=False, scale=0, min_width=0)
+            with gr.Row(elem_classes=["examples"]):
+                gr.Markdown(page.i18n("chat.try"), elem_classes=["hint"])
+                examples = [
+                    gr.Button(page.i18n(f"chat.example_{name}"), size="sm", elem_classes=["link"], scale=0, min_width=0)
+                    for name in EXAMPLES
+                ]
+    talk = gr.State(Conversation())
+    parts = Parts(run, system, clear, panes, box, send, stop, examples, talk)
+
+    @guard
+    def open_chat(run_id: str | None = None) -> list[Any]:
+        return [gr.Tabs(selected="chat"), _choice(page.services, run_id)]
+
+    page.refs["open-chat"] = open_chat
+    page.refs["chat-run"] = run
+    page.later(lambda: _wire(page, parts))
+
+
+def _choices(page: Page) -> tuple[Any, Any, Any]:
+    i18n, form, draft = page.i18n, page.form, page.draft
+    with page.card("chat.right_side"):
+        run = gr.Dropdown(
+            [], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run", filterable=False,
+            interactive=True,
+        )  # fmt: skip
+    with page.card("chat.sampling"):
+        for names in KNOBS:
+            with page.pair():
+                for name in names:
+                    draft.add("generation", name, form.widget("generation", name, info=None, min_width=0))
+        system = gr.Textbox(
+            label=i18n("chat.system"), placeholder=i18n("chat.system_hint"), lines=2, max_lines=6, elem_id="chat-system"
+        )
+        with gr.Row(elem_classes=["actions"]):
+            clear = gr.Button(i18n("chat.clear"), size="sm", elem_id="chat-clear")
+    return run, system, clear
+
+
+def _wire(page: Page, parts: Parts) -> None:
+    inputs = page.draft.components("generation", "model") | {parts.box, parts.run, parts.system, parts.talk}
+    outputs = [parts.panes, parts.box, parts.send, parts.stop]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    @guard
+    def answer(values: Values, request: gr.Request) -> Iterator[dict[Component, Any]]:
+        yield from _answer(page, parts, values, visitor=str(request.session_hash))
+
+    @guard
+    def stop(request: gr.Request) -> None:
+        event = parts.stops.get(str(request.session_hash))
+        if event is not None:
+            event.set()
+
+    @guard
+    def clear(request: gr.Request) -> tuple[str, Conversation]:
+        stop(request)
+        return "", Conversation()
+
+    @guard
+    def refresh(chosen: str | None) -> Any:
+        return _choice(page.services, chosen)
+
+    gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
+    parts.stop.click(stop, None, None, queue=False, **quiet)
+    gr.on([parts.clear.click, parts.run.change], clear, None, [parts.panes, parts.talk], queue=False, **quiet)
+    page.refs["tab-chat"].select(refresh, parts.run, parts.run, queue=False, **quiet)
+    for name, button in zip(EXAMPLES, parts.examples, strict=True):
+        ask = button.click(_example(name), None, parts.box, queue=False, **quiet)
+        ask.then(answer, inputs, outputs, concurrency_limit=4, **quiet)
+
+
+def _example(name: str) -> Callable[[], str]:
+    return lambda: say(here(), f"chat.example_{name}")
+
+
+def _choice(services: Services, chosen: str | None) -> Any:
+    """The runs that have an adapter, newest first; the chosen one stays chosen while it is there."""
+    runs = [run for run in services.store.list() if run.has_adapter]
+    known = {run.run_id for run in runs}
+    value = chosen if chosen in known else runs[0].run_id if runs else None
+    hint = say(here(), "chat.run_help" if runs else "chat.no_runs")
+    return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value, info=hint)
+
+
+def _label(run: RunRecord) -> str:
+    if run.name == run.run_id:
+        return run.run_id
+    return f"{run.name} · {time.strftime('%m-%d %H:%M', time.localtime(run.created))}"
+
+
+def _answer(page: Page, parts: Parts, values: Values, *, visitor: str) -> Iterator[dict[Component, Any]]:
+    """Both sides' replies as they grow; whatever happens, the message box is usable again at the end."""
+    question = (values[parts.box] or "").strip()
+    talk: Conversation = values[parts.talk]
+    if not question or visitor in parts.stops:
+        yield {parts.send: gr.skip()}
+        return
+    stop = parts.stops[visitor] = threading.Event()
+    talk.ask(question)
+    left = ""
+    try:
+        yield {parts.panes: talk.text, parts.box: "", **_busy(parts, True)}
+        for text in _talk(page, parts, values, talk=talk, stop=stop):
+            yield {parts.panes: text}
+    except Exception as error:  # noqa: BLE001 - the edge: the sentence stands where the reply would
+        talk.settle()
+        talk.fail(sentence(error))
+        left = question
+    finally:  # also when the visitor has gone
+        stop.set()
+        parts.stops.pop(visitor, None)
+        talk.settle()
+    yield {parts.panes: talk.text, **_busy(parts, False), **({parts.box: left} if left else {})}
+
+
+def _busy(parts: Parts, busy: bool) -> dict[Component, Any]:
+    return {parts.send: gr.update(visible=not busy), parts.stop: gr.update(visible=busy)}
+
+
+def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop: threading.Event) -> Iterator[str]:
+    """Load what is needed, then stream; yields the text of the panes about sixteen times a second."""
+    from studio.chat.compare import compare
+
+    services = page.services
+    config = page.draft.read(values, "generation", "model")
+    record = services.store.open(values[parts.run]) if values[parts.run] else None
+    yield from _prepare(services, talk, record=record, model=record.config().model if record else config.model)
+    system = values[parts.system] or ""
+    flushed = time.monotonic()
+    turns = compare(
+        services.slot,
+        talk.messages("base", system),
+        talk.messages("adapter", system),
+        adapter_id=record.run_id if record else None,
+        generation=config.generation,
+        stop=stop,
+    )
+    for turn in turns:
+        if turn.text:
+            talk.piece(turn.side, turn.text)
+        if turn.done:
+            talk.done(turn.side, tokens=turn.tokens, seconds=turn.seconds, ended=turn.ended or "end")
+        if time.monotonic() - flushed >= FLUSH_SECONDS:
+            flushed = time.monotonic()
+            yield talk.text
+
+
+def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: Any) -> Iterator[str]:
+    """The base in memory and the adapter on it. The base's answer to a fixed prompt is compared with its first one."""
+    slot = services.slot
+    if slot.loaded is None or slot.loaded.config != model:
+        talk.state("loading")
+        yield talk.text
+        services.warmed.wait(timeout=120)
+        slot.load(model)
+    if record is None:
+        talk.heading("adapter", "")
+        return
+    if record.run_id not in slot.adapters:
+        talk.state("attaching")
+        yield talk.text
+        slot.attach(record.run_id, record.path / "adapter")
+    talk.heading("adapter", record.name)

@@ -1,0 +1,159 @@
+"""The Train tab: settings on the left, the run as it goes on the right. The thread that trains is the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from studio.config.training import TrainingConfig
+from studio.errors import StudioError
+from studio.section import details
+from studio.ui import ready
+from studio.ui.draft import Values
+from studio.ui.guard import guard, here
+from studio.ui.live import LiveRuns
+from studio.ui.page import Page
+from studio.ui.plots import live_plot, watch
+from studio.ui.words import say
+
+SIMPLE = (
+    (("", "name"),),
+    (("method", "type"),),
+    (("training", "learning_rate"), ("training", "num_train_epochs")),
+    (("training", "per_device_train_batch_size"), ("training", "gradient_accumulation_steps")),
+    (("training", "max_steps"), ("training", "seed")),
+)
+OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed"}
+ELSEWHERE = frozenset({"max_length"})  # its one widget stands in the Data tab
+SHOW_LEVEL = "level => document.getElementById('train-more').classList.toggle('tf-gone', level !== 'advanced')"
+
+
+def build(page: Page) -> None:
+    """Lay the tab out and wire it once every tab is there."""
+    with page.halves():
+        with page.choices():
+            with page.card(elem_id="train-settings"):
+                knobs = _settings(page)
+                effect = gr.HTML("", elem_classes=["tf-effect"], apply_default_css=False)
+            with page.card(elem_id="train-ready"):
+                card = ready.ready_card()
+                with gr.Row(elem_classes=["actions"]):
+                    start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
+                    stop = gr.Button(page.i18n("train.stop"), elem_id="stop", visible=False)
+                with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
+                    outcome = gr.Markdown("", elem_classes=["outcome"])
+                    compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
+        with page.living():
+            runs = LiveRuns(page.services.store, lambda: page.services.worker.current)
+            plot = live_plot(runs, elem_id="train-plot")
+    page.refs["live-runs"] = runs
+    page.refs["start"] = start
+    parts = {"effect": effect, "card": card, "start": start, "stop": stop, "done": done, "outcome": outcome}
+    parts |= {"plot": plot, "compare": compare}
+    page.later(lambda: _wire(page, knobs, parts=parts))
+
+
+def _settings(page: Page) -> list[Component]:
+    """The widgets of the settings: those people reach for first, the rest behind Advanced."""
+    i18n, found = page.i18n, []
+
+    def knob(section: str, name: str, **changes: Any) -> None:
+        found.append(page.draft.add(section, name, page.form.widget(section, name, **changes)))
+
+    with gr.Row(elem_classes=["card-head"]):
+        gr.Markdown(i18n("train.settings"), elem_classes=["card-title"])
+        choices = [(i18n("train.simple"), "simple"), (i18n("train.advanced"), "advanced")]
+        level = gr.Radio(
+            choices, value="simple", show_label=False, container=False, elem_id="train-level", elem_classes=["seg"]
+        )
+    for group in SIMPLE:
+        with page.pair() if len(group) > 1 else nullcontext():
+            for section, name in group:
+                knob(section, name, min_width=0)
+    with gr.Column(elem_id="train-more", elem_classes=["tf-gone"]):
+        rest = [name for name, field in TrainingConfig.knobs().items() if details(field).advanced]
+        rest = [name for name in rest if name not in ELSEWHERE and not details(TrainingConfig.knobs()[name]).hidden]
+        for name in rest:
+            knob("training", name)
+        knob("method", "packing")
+    level.change(None, level, None, js=SHOW_LEVEL)
+    return found
+
+
+def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
+    services, quiet = page.services, {"show_progress": "hidden", "api_visibility": "private"}
+    card, start, stop, plot = parts["card"], parts["start"], parts["stop"], parts["plot"]
+
+    @guard
+    def check(values: Values) -> Iterator[dict[Component, Any]]:
+        lang = here()
+        if not services.warmed.is_set():
+            yield {card: ready.waiting(lang, "waking")}
+            services.warmed.wait(timeout=120)
+        yield _checked(page, values, parts=parts)
+
+    @guard
+    def begin(values: Values) -> dict[Component, Any]:
+        services.worker.start(page.draft.read(values))
+        return {plot: watch("current"), **_state(page, parts)}
+
+    @guard
+    def end() -> dict[Component, Any]:
+        services.worker.stop()
+        return {stop: gr.update(value=say(here(), "train.stopping"), interactive=False)}
+
+    @guard
+    def sync() -> dict[Component, Any]:
+        return _state(page, parts)
+
+    form = page.draft.components()
+    buttons = [start, stop, parts["done"], parts["outcome"], parts["compare"]]
+    changes = [getattr(one, "blur", None) or one.change for one in knobs]
+    changes += [one.submit for one in knobs if hasattr(one, "submit")]
+    gr.on(
+        [page.refs["tab-train"].select, page.draft.filled.change, *changes],
+        check, form, [card, parts["effect"]], trigger_mode="always_last", **quiet,
+    )  # fmt: skip
+    start.click(begin, form, [plot, *buttons], show_progress="hidden", api_name="train_start")
+    stop.click(end, None, [stop], queue=False, show_progress="hidden", api_name="train_stop")
+    gr.on([plot.change, page.refs["tab-train"].select], sync, None, buttons, queue=False, **quiet)
+    parts["compare"].click(
+        page.refs["open-chat"], None, [page.refs["tabs"], page.refs["chat-run"]], queue=False, **quiet
+    )
+
+
+def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Component, Any]:
+    """The Ready card and the effect line for the form as it stands. Fetches nothing."""
+    lang = here()
+    from studio.training.plan import plan
+
+    try:
+        config = page.draft.read(values)
+        found = plan(config, page.services.settings, fetch=False)
+    except StudioError as error:
+        return {parts["card"]: ready.of_error(lang, error)}
+    training = config.training
+    batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    key, limit = ("train.length", training.max_length) if training.max_length else ("train.length_none", "")
+    text = f"{ready.effect(lang, batch, found)} {say(lang, key, length=limit)}"
+    return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text}
+
+
+def _state(page: Page, parts: dict[str, Any]) -> dict[Component, Any]:
+    """What can be pressed now, and how the last run ended."""
+    lang, services = here(), page.services
+    run_id = services.worker.current
+    running = run_id is not None and services.store.open(run_id).status == "running"
+    newest = None if running else next(iter(services.store.list()), None)
+    key = OUTCOMES.get(newest.status) if newest else None
+    return {
+        parts["start"]: gr.update(visible=not running),
+        parts["stop"]: gr.update(visible=running, interactive=True, value=say(lang, "train.stop")),
+        parts["done"]: gr.update(visible=key is not None),
+        parts["outcome"]: gr.update(value=say(lang, f"train.{key}") if key else ""),
+        parts["compare"]: gr.update(visible=bool(newest and newest.has_adapter)),
+    }

@@ -1,0 +1,196 @@
+"""The command line from outside, as a script of a user's would call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def launch(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "launch.py", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def run_file(folder: Path, config: dict[str, Any]) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
+    return path
+
+
+def test_help_is_quick_and_names_every_verb() -> None:
+    began = time.monotonic()
+    done = launch("--help")
+    assert done.returncode == 0 and time.monotonic() - began < 3
+    assert all(verb in done.stdout for verb in ("ui", "train", "check", "preview", "chat", "runs"))
+
+
+def test_train_help_explains_the_flags() -> None:
+    done = launch("train", "--help")
+    assert done.returncode == 0
+    assert all(flag in done.stdout for flag in ("--learning_rate", "--lora_r", "--max_steps", "--model_name_or_path"))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture(scope="module")
+def trained(workspace: Path) -> dict[str, Any]:
+    """A short run made with a file and flags that win over it."""
+    path = run_file(workspace, {"name": "short", "training": {"max_steps": 50, "learning_rate": 5e-4}})
+    done = launch("train", path, "--max_steps", 6, "--lora-r", 4, "--workspace", workspace, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_train_leaves_a_run_directory_as_promised(trained: dict[str, Any], workspace: Path) -> None:
+    from studio.config.files import build, dump, parse_yaml, read_yaml
+
+    assert trained["status"] == "finished" and trained["metrics"]["loss"] > 0
+    run_dir = workspace / "runs" / trained["run_id"]
+    config = build(read_yaml(run_dir / "run.yaml"))
+    assert config.training.max_steps == 6 and config.training.learning_rate == 5e-4
+    assert config.adapter is not None and config.adapter.r == 4
+    assert build(parse_yaml(dump(config), name="again")) == config
+    events = [json.loads(line) for line in (run_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    kinds = [event["kind"] for event in events]
+    assert kinds[-1] == "finished" and "started" in kinds and "checkpoint" in kinds
+    logs = [event for event in events if event["kind"] == "log"]
+    assert [event["step"] for event in logs] == [1, 2, 3, 4, 5, 6]
+    assert all({"loss", "grad_norm", "learning_rate", "tokens_per_second", "memory_bytes"} <= set(e) for e in logs)
+
+
+def test_the_adapter_loads_in_plain_peft(trained: dict[str, Any], workspace: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(ROOT / "assets" / "starter")
+    model = PeftModel.from_pretrained(base, workspace / "runs" / trained["run_id"] / "adapter")
+    assert model.peft_config["default"].r == 4
+
+
+def test_preview_and_run_carry_the_same_digest(trained: dict[str, Any], workspace: Path) -> None:
+    run_dir = workspace / "runs" / trained["run_id"]
+    done = launch("preview", run_dir / "run.yaml", "--rows", 3, "--json", "--workspace", workspace)
+    face = json.loads(done.stdout)
+    started = next(
+        event
+        for event in map(json.loads, (run_dir / "events.jsonl").read_text(encoding="utf-8").splitlines())
+        if event["kind"] == "started"
+    )
+    assert face["digest"] == started["digest"]
+    assert len(face["rows"]) == 3
+    for row in face["rows"]:
+        assert set(row) == {"row", "tokens", "supervised", "total", "truncated"}
+        assert row["supervised"] == sum(token["supervised"] for token in row["tokens"])
+        assert {"id", "text", "supervised", "special"} <= set(row["tokens"][0])
+
+
+def test_chat_answers_for_both_sides_and_the_same_seed_repeats(trained: dict[str, Any], workspace: Path) -> None:
+    arguments = ("chat", trained["run_id"], "--prompt", "Hello", "--seed", 3, "--max-new-tokens", 12, "--json")
+    first = launch(*arguments, "--workspace", workspace)
+    assert first.returncode == 0, first.stderr
+    face = json.loads(first.stdout)
+    assert set(face) == {"base", "adapter"} and face["base"]
+    assert json.loads(launch(*arguments, "--workspace", workspace).stdout) == face
+
+
+def test_runs_lists_it(trained: dict[str, Any], workspace: Path) -> None:
+    [run] = json.loads(launch("runs", "--json", "--workspace", workspace).stdout)
+    assert run["run_id"] == trained["run_id"] and run["status"] == "finished" and run["method"] == "sft"
+
+
+def test_check_counts_what_train_then_does(trained: dict[str, Any], workspace: Path) -> None:
+    run_dir = workspace / "runs" / trained["run_id"]
+    face = json.loads(launch("check", run_dir / "run.yaml", "--json", "--workspace", workspace).stdout)
+    started = next(
+        event
+        for event in map(json.loads, (run_dir / "events.jsonl").read_text(encoding="utf-8").splitlines())
+        if event["kind"] == "started"
+    )
+    assert face["ok"] and face["plan"]["steps"] == 6
+    for name in ("supervised_tokens", "total_tokens", "trainable_parameters", "rows", "eval_rows", "digest"):
+        assert face["plan"][name] == started[name], name
+
+
+def bad_files(folder: Path) -> dict[str, tuple[dict[str, Any], str]]:
+    (folder / "broken.jsonl").write_text('{"text": "a"}\n{"text"\n')
+    (folder / "empty.jsonl").write_text("")
+    (folder / "rows.jsonl").write_text('{"question": "a", "answer": "b"}\n' * 3)
+    (folder / "hollow").mkdir(exist_ok=True)
+    (folder / "hollow" / "config.json").write_text('{"model_type": "llama"}')
+    return {
+        "model path": ({"model": {"model_name_or_path": str(folder / "nowhere")}}, "nowhere"),
+        "no weights": ({"model": {"model_name_or_path": str(folder / "hollow")}}, "hollow"),
+        "unknown key": ({"trainning": {}}, "training"),
+        "broken line": ({"data": {"source": str(folder / "broken.jsonl")}}, "line 2"),
+        "empty file": ({"data": {"source": str(folder / "empty.jsonl")}}, "empty.jsonl"),
+        "no file": ({"data": {"source": str(folder / "none.jsonl")}}, "none.jsonl"),
+        "unknown column": (
+            {"data": {"source": str(folder / "rows.jsonl"), "columns": {"prompt": "frage"}}},
+            "question",
+        ),
+        "extra typo": ({"training": {"extra": {"neftune_noise": 1}}}, "neftune_noise_alpha"),
+        "nothing supervised": ({"training": {"max_length": 8}}, "max_length"),
+    }
+
+
+BAD = (
+    "model path", "no weights", "unknown key", "broken line", "empty file", "no file", "unknown column",
+    "extra typo", "nothing supervised",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("verb", ["check", "train"])
+def test_bad_input_is_one_sentence_and_leaves_no_run(name: str, verb: str, tmp_path: Path) -> None:
+    config, word = bad_files(tmp_path)[name]
+    done = launch(verb, run_file(tmp_path, config), "--workspace", tmp_path / "workspace")
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr and word in done.stderr and len(done.stderr.strip()) < 600
+    assert done.stdout == ""
+    runs = tmp_path / "workspace" / "runs"
+    assert not runs.exists() or not list(runs.iterdir())
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    done = launch("chat", "../../etc", "--prompt", "x", "--workspace", tmp_path)
+    assert done.returncode == 2 and "no run" in done.stderr
+
+
+def test_ctrl_c_keeps_the_adapter(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "launch.py", "train", "--max_steps", "100000", "--workspace", str(tmp_path), "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step 3"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    face = json.loads(out)
+    assert face["status"] == "stopped"
+    assert (tmp_path / "runs" / face["run_id"] / "adapter" / "adapter_model.safetensors").is_file()
