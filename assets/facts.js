@@ -1,11 +1,10 @@
-// A card of figures: value is one JSON string {state, tiles: [{value, word, hint}], lines, error, tick}.
-const { say, el, tick } = window.TUNEFORK;
+// A card of figures: value is one JSON string {state, tiles: [{value, word, kind}], lines, error}.
+const { say, el } = window.TUNEFORK;
 const root = element.querySelector(".tf-facts");
 const draw = () => {
   if (!props.value) return;
   const card = JSON.parse(props.value);
   root.dataset.state = card.error ? "error" : card.state || "ok";
-  if (card.tick) tick(card.tick, !card.error && (card.state || "ok") === "ok");
   if (card.error) {
     root.querySelector(".tf-error").textContent = card.error;
     return; // the last good figures stay, dimmed

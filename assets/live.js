@@ -18,8 +18,9 @@ const number = (value, digits = 2) => {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 1e-2 || size >= 1e6) return value.toExponential(1).replace("e+", "e");
-  return size >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(digits);
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(1).replace("e+", "e");
+  if (size >= 100) return Math.round(value).toLocaleString("en");
+  return value.toFixed(size < 0.1 ? Math.max(digits, 4) : digits);
 };
 const duration = (seconds) => {
   if (seconds === null || seconds === undefined) return "–";

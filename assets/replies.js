@@ -28,6 +28,12 @@ function build() {
 const follow = (pane) => { pane.box.scrollTop = pane.box.scrollHeight; };
 const both = (act) => Object.values(panes).forEach(act);
 
+function forget(pane) { // nobody answered: the question is in the message box again
+  pane.reply.remove();
+  pane.said.remove();
+  if (!pane.talk.childElementCount) pane.talk.append(pane.hint);
+}
+
 function tell(text, bad = false) {
   status.textContent = text;
   status.classList.toggle("tf-bad", bad);
@@ -39,8 +45,9 @@ const steps = {
     tell("");
     both((pane) => {
       pane.hint.remove();
+      pane.said = make("p", "tf-said", question);
       pane.reply = make("p", "tf-reply tf-live");
-      pane.talk.append(make("p", "tf-said", question), pane.reply);
+      pane.talk.append(pane.said, pane.reply);
       follow(pane);
     });
   },
@@ -72,7 +79,7 @@ const steps = {
       if (pane.reply?.classList.contains("tf-live")) { // it did not come to its end
         pane.reply.classList.remove("tf-live");
         if (pane.reply.textContent) pane.reply.after(make("p", "tf-measure", say("ended.stopped")));
-        else pane.reply.remove();
+        else forget(pane);
       }
       pane.reply = null;
     });

@@ -1,5 +1,5 @@
 // The rows as the trainer sees them. Everything is set as text; nothing a file holds is ever markup.
-const { say, el, tick, note } = window.TUNEFORK;
+const { say, el, note } = window.TUNEFORK;
 const root = element.querySelector(".tf-tokens");
 const [error, rows, counts, lines] = [".tf-error", ".tf-rows", ".tf-counts", ".tf-lines"].map((one) => root.querySelector(one));
 let card = null;
@@ -64,12 +64,13 @@ const draw = () => {
   root.dataset.state = next.state;
   root.classList.toggle("tf-stale", next.state !== "ok" && card !== null);
   error.textContent = next.error || "";
-  tick("data", next.state === "ok");
   if (next.state === "warming") {
     lines.replaceChildren(el("p", "tf-wait", say("cards.warming")));
     return;
   }
   if (next.state !== "ok") {
+    note("data-format", "");
+    note("data-source-card", "");
     if (card === null) lines.replaceChildren(el("p", "dim", say("cards.empty")));
     return;
   }

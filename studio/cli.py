@@ -97,10 +97,10 @@ def _train(arguments: argparse.Namespace) -> int:
     settings.prepare_workspace()
     with _stdout_kept():
         from studio.model.slot import ModelSlot
-        from studio.training.stage import stage
+        from studio.training.plan import preflight
         from studio.training.train import train
 
-        stage(config, settings, progress=_tell)  # data errors come before a run directory is made
+        preflight(config, settings, progress=_tell)  # faults come before a run directory is made
         run_dir = RunStore(settings.runs_dir).create(config)
         print(f"run {run_dir.name}", file=sys.stderr)
         with _interrupt_stops(run_dir) as interrupted:

@@ -149,13 +149,14 @@ def bad_files(folder: Path) -> dict[str, tuple[dict[str, Any], str]]:
             "question",
         ),
         "extra typo": ({"training": {"extra": {"neftune_noise": 1}}}, "neftune_noise_alpha"),
+        "target": ({"adapter": {"type": "lora", "target_modules": ["q_prj"]}}, "q_proj"),
         "nothing supervised": ({"training": {"max_length": 8}}, "max_length"),
     }
 
 
 BAD = (
     "model path", "no weights", "unknown key", "broken line", "empty file", "no file", "unknown column",
-    "extra typo", "nothing supervised",
+    "extra typo", "target", "nothing supervised",
 )  # fmt: skip
 
 

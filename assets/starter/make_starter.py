@@ -25,7 +25,7 @@ CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
     "{%- if message['role'] == 'assistant' -%}"
-    "{%- generation -%}{{- message['content'] + '<|im_end|>' -}}{%- endgeneration -%}"
+    "{% generation %}{{- message['content'] + '<|im_end|>' -}}{% endgeneration %}"
     "{%- else -%}{{- message['content'] + '<|im_end|>' -}}{%- endif -%}"
     "{{- '\\n' -}}"
     "{%- endfor -%}"

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
     from studio.settings import Settings
 
+__all__ = [
+    "Mapped",
+    "PreparedData",
+    "make_renderer",
+    "map_columns",
+    "nothing_left",
+    "open_table",
+    "prepare",
+    "split_rows",
+]
+
 
 @dataclass(frozen=True)
 class PreparedData:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from studio.data.columns import Mapped
 from studio.data.formats import FORMATS
 from studio.data.prepare import PreparedData, make_renderer, nothing_left, open_table, split_rows
-from studio.data.rendering import Note, Renderer, is_conversational, to_dataset
+from studio.data.rendering import Note, Renderer, to_dataset
 from studio.data.token_text import special_ids, token_texts
+from studio.data.tokenizing import tokens_of
 from studio.data.tokens import DIGEST_ROWS, MASKED, count, digest
 from studio.errors import DataError
 
@@ -91,7 +92,7 @@ def tokenize(
     prepared: PreparedData, *, method: Method, tokenizer: PreTrainedTokenizerBase, max_length: int | None
 ) -> Tokenized:
     """Every row's tokens and labels, by the method. DataError where none would be trained."""
-    train = _tokens(prepared.train, prepared.train_index, prepared.table.name, method=method, tokenizer=tokenizer)
+    train = tokens_of(prepared.train, prepared.train_index, prepared.table.name, method=method, tokenizer=tokenizer)
     counts = count(train, max_length=max_length)
     if not counts.supervised:
         raise DataError(
@@ -103,7 +104,7 @@ def tokenize(
     held_out = None
     if prepared.eval is not None:
         name = (prepared.eval_table or prepared.table).name
-        held_out = _tokens(prepared.eval, prepared.eval_index, name, method=method, tokenizer=tokenizer)
+        held_out = tokens_of(prepared.eval, prepared.eval_index, name, method=method, tokenizer=tokenizer)
         if not count(held_out, max_length=max_length).supervised:
             held_out = None
     return Tokenized(
@@ -136,7 +137,7 @@ def preview(
         raise nothing_left(renderer, first)
     shown = renderer.rows(index[start : start + max(rows, 1)], of=len(index))
     rendered = {**first.rows, **shown.rows}
-    made = _tokens(
+    made = tokens_of(
         to_dataset(list(rendered.values())), tuple(rendered), table.name, method=config.method, tokenizer=tokenizer
     )
     max_length = config.training.max_length
@@ -190,61 +191,3 @@ def _notes(renderer: Renderer, shown: Sequence[TokenRow], config: RunConfig) -> 
     if wanted and "prompt-completion" not in FORMATS[renderer.mapped.format].dataset_types:
         found.append(Note(DataError("These rows are text without a prompt, so every token is trained.")))
     return found
-
-
-def _tokens(
-    rows: Dataset, index: Sequence[int], name: str, *, method: Method, tokenizer: PreTrainedTokenizerBase
-) -> Dataset:
-    """The method's tokens; what a template or tokenizer refuses becomes a sentence that names the row."""
-    from datasets import disable_progress_bars
-    from jinja2 import TemplateError
-
-    _check_tokenizer(rows[0], tokenizer)
-    disable_progress_bars()
-    refused = (TemplateError, ValueError, TypeError, RuntimeError)
-    try:
-        return method.tokenize(rows, tokenizer=tokenizer)
-    except refused as error:
-        position = _first_refused(rows, refused, method=method, tokenizer=tokenizer)
-        raise DataError(
-            "{file}, row {row}: the model's chat template or tokenizer refuses it ({problem}). "
-            "Fix the row or remove it, or choose another template.",
-            file=name,
-            row=index[position] + 1,
-            problem=str(error).strip()[:300] or type(error).__name__,
-        ) from error
-
-
-def _first_refused(
-    rows: Dataset,
-    refused: tuple[type[Exception], ...],
-    *,
-    method: Method,
-    tokenizer: PreTrainedTokenizerBase,
-) -> int:
-    """The position of the first row that cannot be tokenized, by halving: about as dear as tokenizing once more."""
-    first, last = 0, len(rows) - 1
-    while first < last:
-        middle = (first + last) // 2
-        try:
-            method.tokenize(rows.select(range(first, middle + 1)), tokenizer=tokenizer)
-        except refused:
-            last = middle
-        else:
-            first = middle + 1
-    return first
-
-
-def _check_tokenizer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
-    name = tokenizer.name_or_path or "This model"
-    if is_conversational(row) and not tokenizer.chat_template:
-        raise DataError(
-            "{model} has no chat template, which these conversations need. "
-            "Set model.chat_template: chatml, or use plain text in columns named prompt and completion.",
-            model=name,
-        )
-    if not is_conversational(row) and not tokenizer.eos_token:
-        raise DataError(
-            "{model} has no end-of-text token, which plain text rows need. Choose another model, or conversations.",
-            model=name,
-        )

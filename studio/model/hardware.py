@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["cpu", "cuda", "mps"]
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+WORTH_THREADS = 10_000_000  # parameters; below, a second thread costs more than it brings
 WORTH_BFLOAT16 = 50_000_000  # parameters; below, a CPU spends its time elsewhere and float32 learns better
 
 
@@ -65,6 +68,21 @@ def _cpu_name() -> str:
     import torch
 
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine() or "CPU")
+
+
+@contextmanager
+def threads_for(parameters: int, kind: Kind) -> Iterator[None]:
+    """Compute a tiny model in one thread: on a CPU its matrices are too small to share, and threads that wait
+    for one another take the cores from the page (on two busy cores it was ten times slower)."""
+    import torch
+
+    before = torch.get_num_threads()
+    if kind == "cpu" and parameters < WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def describe_device(device: Device | None = None) -> str:

@@ -34,6 +34,7 @@ class ModelSlot:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.loaded: LoadedModel | None = None
+        self._first = ""
         self._adapted: dict[str, PeftModel] = {}
         self._free = threading.Condition()
         self._holder: str | None = None
@@ -85,6 +86,7 @@ class ModelSlot:
                 return self.loaded
             self._drop()
             self.loaded = load_model(config, self.settings, progress=progress)
+            self._first = fingerprint(self.loaded.model)
             return self.loaded
 
     def unload(self) -> None:
@@ -140,3 +142,8 @@ class ModelSlot:
     def fingerprint(self) -> str:
         """SHA-256 of the base's logits on a fixed prompt: equal means untouched, bit for bit."""
         return fingerprint(self._base().model)
+
+    def untouched(self) -> bool:
+        """Whether the base still gives the logits it gave when it was loaded, bit for bit."""
+        with self.lease("checking the base"):
+            return self.fingerprint() == self._first

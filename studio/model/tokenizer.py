@@ -26,7 +26,7 @@ CHATML = (
     "{%- for message in messages -%}"
     "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
     "{%- if message['role'] == 'assistant' -%}"
-    "{%- generation -%}{{- message['content'] + END -}}{%- endgeneration -%}"
+    "{% generation %}{{- message['content'] + END -}}{% endgeneration %}"
     "{%- else -%}"
     "{{- message['content'] + END -}}"
     "{%- endif -%}"

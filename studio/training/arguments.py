@@ -10,9 +10,26 @@ from studio.errors import ConfigError
 
 # Ours, or what a run must not leave to chance; `extra` may not set them.
 RESERVED = frozenset(
-    {"output_dir", "hub_token", "push_to_hub", "report_to", "use_cpu", "disable_tqdm", "logging_nan_inf_filter"}
+    {
+        "output_dir",
+        "hub_token",
+        "push_to_hub",
+        "report_to",
+        "use_cpu",
+        "disable_tqdm",
+        "logging_nan_inf_filter",
+        # What would make the trainer's tokens other than the preview's:
+        "truncation_mode",
+        "eos_token",
+        "chat_template_path",
+        "dataset_text_field",
+        "dataset_kwargs",
+        "packing_strategy",
+        "padding_free",
+        "eval_packing",
+    }
 )
-_OURS = frozenset({"max_length", "extra"})
+_OURS = frozenset({"max_length", "gradient_checkpointing", "extra"})
 
 
 def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: bool) -> dict[str, Any]:
@@ -25,6 +42,8 @@ def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: b
     cuda = device.startswith("cuda")
     arguments.update(
         max_length=training.max_length,
+        activation_checkpointing=training.gradient_checkpointing,  # its name from transformers 5.23 on
+        gradient_checkpointing=None,
         eval_strategy=training.eval_strategy if has_eval else "no",
         logging_strategy="steps",
         logging_first_step=True,

@@ -16,7 +16,7 @@ from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
 from studio.training.arguments import check_extra, steps_of
-from studio.training.stage import Progress, Stage, stage
+from studio.training.stage import Progress, Stage, check_rows, stage
 
 MANY_ROWS_SHOWN = 5
 
@@ -77,20 +77,38 @@ class Plan:
         }
 
 
+@dataclass(frozen=True)
+class Preflight:
+    """What was found on the way to knowing that a run can start."""
+
+    facts: ModelFacts
+    staged: Stage
+    trainable: int
+    total: int
+
+
+def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> Preflight:
+    """Everything that can be wrong before weights are loaded, the cheap first; StudioError for the first fault."""
+    check_rows(config, settings)
+    check_extra(config)
+    facts = describe(config.model, settings)
+    trainable, total = count_trainable(config.adapter, config.model, settings)
+    staged = stage(config, settings, progress=progress)
+    return Preflight(facts=facts, staged=staged, trainable=trainable, total=total)
+
+
 def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = None, fetch: bool = True) -> Plan:
     """The plan of a run. With `fetch` off, a model that is not here yet is named in `download` and not fetched."""
     try:
-        check_extra(config)
         download = needs_download(config.model, settings)
         if download and not fetch:
+            check_rows(config, settings)
             return Plan(download=download)
-        facts = describe(config.model, settings)
-        staged = stage(config, settings, progress=progress)
-        trainable, total = count_trainable(config.adapter, config.model, settings)
+        found = preflight(config, settings, progress=progress)
     except StudioError as error:
         return Plan(errors=(error,))
-    figures = _figures(config, staged, facts=facts, trainable=trainable, total=total)
-    return Plan(findings=tuple(_findings(config, staged, facts)), figures=figures, download=download)
+    figures = _figures(config, found.staged, facts=found.facts, trainable=found.trainable, total=found.total)
+    return Plan(findings=tuple(_findings(config, found.staged, found.facts)), figures=figures, download=download)
 
 
 def _figures(config: RunConfig, staged: Stage, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
@@ -116,7 +134,7 @@ def _figures(config: RunConfig, staged: Stage, *, facts: ModelFacts, trainable: 
 
 
 def _findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> list[Finding]:
-    found: list[Finding] = []
+    found = [Finding("note", note.template, note.details) for note in staged.prepared.notes]
     tokenized, limit = staged.tokenized, config.training.max_length
     if tokenized.dropped:
         rows = ", ".join(str(row + 1) for row in tokenized.dropped[:MANY_ROWS_SHOWN])

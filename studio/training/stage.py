@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
+from studio.data.columns import map_columns
 from studio.data.prepare import PreparedData, open_table, prepare
 from studio.data.preview import Tokenized, tokenize
 from studio.model.load import load_tokenizer
@@ -50,6 +51,11 @@ def stage(config: RunConfig, settings: Settings, *, progress: Progress | None = 
         made = Stage(prepared=prepared, tokenizer=tokenizer, tokenized=tokenized)
         _last = (key, made)
         return made
+
+
+def check_rows(config: RunConfig, settings: Settings) -> None:
+    """Faults of the file and its columns, found without any heavy import."""
+    map_columns(open_table(config.data.source, config.data.split, settings), config.data)
 
 
 def _key(config: RunConfig, settings: Settings) -> str:

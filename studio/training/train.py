@@ -20,6 +20,7 @@ from studio.config import RunConfig
 from studio.errors import RunFailed, StudioError
 from studio.methods.base import Parts
 from studio.model.adapter import peft_config
+from studio.model.hardware import threads_for
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
@@ -88,7 +89,8 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         loaded = slot.load(config.model, progress=_phases(log))
         trainer, record = _build(config, run_dir, slot, staged=staged, log=log)
         _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
-        metrics = _train(trainer, record, began=began)
+        with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
+            metrics = _train(trainer, record, began=began)
         saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
         steps = int(trainer.state.global_step)
         del trainer

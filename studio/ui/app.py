@@ -18,7 +18,7 @@ from studio.settings import ASSETS, LOOPBACK, Settings
 from studio.ui.draft import Draft
 from studio.ui.form import Form
 from studio.ui.front import FirstHtml, head_html
-from studio.ui.header import build_header
+from studio.ui.header import build_header, build_tick
 from studio.ui.loader import Loader
 from studio.ui.origin import SafeHeaders, SameOrigin
 from studio.ui.page import Page
@@ -51,9 +51,10 @@ def build_app(services: Services) -> gr.Blocks:
         build_header(services, loader)
         page = Page(services=services, draft=Draft(), form=Form(i18n), i18n=i18n, loader=loader)
         page.refs["page"] = blocks
+        page.refs.update({f"tick-{name}": build_tick(name) for name in ("model", "data", "adapter")})
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as page.refs["tabs"]:
             for name, build in TABS.items():
-                with gr.Tab(i18n(f"tabs.{name}"), id=name, elem_id=f"tab-{name}", render_children=True) as tab:
+                with gr.Tab(i18n(f"tabs.{name}"), id=name, elem_id=f"tab-{name}") as tab:
                     build(page)
                 page.refs[f"tab-{name}"] = tab
         page.wire()

@@ -14,8 +14,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from pydantic import ValidationError
 
-from studio.config.files import build
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.ui.form import plain_type, section_of, to_widget
@@ -98,7 +98,10 @@ class Draft:
 
     def read(self, values: Values, *prefixes: str) -> RunConfig:
         """The config the widgets stand for; a mistake is a ConfigError that names the setting."""
-        return build(self.plain(values, *prefixes), name="the form")
+        try:
+            return RunConfig.model_validate(self.plain(values, *prefixes))
+        except ValidationError as error:
+            raise mistake(error) from error
 
     def fill(self, config: RunConfig) -> dict[Component, Any]:
         """Component -> update that shows `config`; `read` of what is then shown gives `config` back."""
@@ -121,6 +124,29 @@ class Draft:
         except (ValueError, AttributeError) as error:
             raise ConfigError("The form's hidden field is damaged. Reload the page.") from error
         return dict(kept)
+
+
+def mistake(error: ValidationError) -> ConfigError:
+    """The first thing that is wrong with the form, as one sentence that names the setting."""
+    first = error.errors()[0]
+    setting = ".".join(str(part) for part in first["loc"][:2]) or "run"
+    context, value = first.get("ctx", {}), str(first.get("input"))[:60]
+    kind = str(first["type"])
+    if kind == "value_error":  # a rule of config.rules: already a sentence
+        return ConfigError("{problem}", problem=context["error"])
+    if kind in ("greater_than_equal", "greater_than"):
+        bound = context.get("ge", context.get("gt"))
+        if kind == "greater_than":
+            return ConfigError("{setting} must be more than {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+        return ConfigError("{setting} must be at least {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+    if kind in ("less_than_equal", "less_than"):
+        bound = context.get("le", context.get("lt"))
+        if kind == "less_than":
+            return ConfigError("{setting} must be less than {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+        return ConfigError("{setting} must be at most {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+    if kind in ("int_parsing", "int_from_float", "float_parsing", "int_type", "float_type"):
+        return ConfigError("{setting} must be a number; it is {value}.", setting=setting, value=value)
+    return ConfigError("{setting} cannot be {value} ({problem}).", setting=setting, value=value, problem=first["msg"])
 
 
 def _under(key: str, prefixes: tuple[str, ...]) -> bool:

@@ -67,6 +67,11 @@ class Form:
         return self.i18n(text) if text in flat_words("en") else str(value)
 
 
+def edited(component: Any) -> Any:
+    """The event of an edit. A textbox fires `input` for keys only, so that a paste would be missed."""
+    return component.change if isinstance(component, gr.Textbox) else component.input
+
+
 def section_of(section: str) -> type[Section]:
     """A section by its key in a run file; "" is the run itself."""
     return sections()[section]

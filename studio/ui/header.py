@@ -88,3 +88,15 @@ def build_header(services: Services, loader: Loader) -> gr.HTML:
         server_functions=[status],
         apply_default_css=False,
     )
+
+
+def build_tick(name: str) -> gr.HTML:
+    """Whether a step is satisfied ("yes" or ""). Lives in the header, for a tab not yet opened is not on the page."""
+    return gr.HTML(
+        "",
+        elem_id=f"tick-{name}",
+        elem_classes=["tf-tick"],
+        html_template="<i></i>",
+        js_on_load=f"const draw = () => window.TUNEFORK.tick({name!r}, props.value === 'yes'); watch('value', draw); draw();",
+        apply_default_css=False,
+    )

@@ -32,10 +32,14 @@ def reply_panes(elem_id: str = "replies") -> gr.HTML:
 
 @dataclass
 class Conversation:
-    """What one visitor and both sides have said. `text` is what the panes show, `history` what the models are given."""
+    """What one visitor and both sides have said. `text` is what the panes show, `history` what the models are given.
+
+    `checked` names the base and adapters for which the proof above the base's side was made.
+    """
 
     text: str = ""
     history: dict[str, list[Message]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    checked: object = None
     _open: dict[str, str] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
 
@@ -69,8 +73,12 @@ class Conversation:
         """What is being done before a reply can begin: a key of the texts, "" for nothing."""
         self._add("state", key)
 
-    def settle(self) -> None:
-        """The turn is over: what was said becomes history, a side that said nothing forgets the question."""
+    def settle(self) -> bool:
+        """The turn is over: what was said becomes history, a side that said nothing forgets the question.
+
+        False where no side said anything: the question can be asked again.
+        """
+        answered = not self._open or bool(self._ended) or any(self._open.values())
         for side, reply in self._open.items():
             if reply or side in self._ended:
                 self.history[side].append({"role": "assistant", "content": reply})
@@ -79,6 +87,7 @@ class Conversation:
         if self._open:
             self._add("settle")
         self._open = {}
+        return answered
 
     def fail(self, sentence: str) -> None:
         """The turn could not be answered, and why."""

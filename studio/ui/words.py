@@ -64,7 +64,10 @@ def language(request: Any) -> Language:
 def translate(lang: Language, error: StudioError) -> str:
     """An error's sentence in a language; English where its template has no translation."""
     template = load_words()[lang].get("errors", {}).get(error.template, error.template)
-    return template.format(**error.details) if error.details else template
+    details = dict(error.details)
+    if "setting" in details:
+        details["setting"] = name_of(lang, str(details["setting"]))
+    return template.format(**details) if details else template
 
 
 def name_of(lang: Language, dotted: str) -> str:

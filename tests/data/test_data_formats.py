@@ -137,8 +137,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({**ALPACA, "history": [["q"]]}, "history is not a list of pairs"),
     ({**ALPACA, "history": "nothing"}, "history is not a list of pairs"),
     ({**ALPACA, "history": [["q", None]]}, "assistant turn has no text"),
-    (shared(("human", "q"), ("human", "q"), ("gpt", "a")), "out of order: a user turn"),
-    (shared(("gpt", "a"), ("human", "q")), "out of order: a assistant turn|out of order"),
+    (shared(("human", "q"), ("human", "q"), ("gpt", "a")), "out of order: one of user"),
+    (shared(("gpt", "a"), ("human", "q")), "out of order: one of assistant"),
     (shared(("human", "q"), ("system", "s"), ("gpt", "a")), "out of order"),
     (shared(("human", "q"), ("gpt", "")), "assistant turn is empty"),
     (shared(("human", None), ("gpt", "a")), "user turn has no text"),
@@ -183,10 +183,8 @@ def test_columns_are_found_whatever_their_case_and_overridden() -> None:
     row = {"q": "x", "a": "y", "note": "n"}
     found = mapped(row, columns={"prompt": "q", "completion": "a"})
     assert (found.format, found.columns) == ("prompt-completion", {"prompt": "q", "completion": "a"})
-    assert mapped({**ALPACA, "system": "s"}, columns={"system": ""}).columns == ALPACA | {
-        "instruction": "instruction",
-        "output": "output",
-    }
+    without = mapped({**ALPACA, "system": "s"}, columns={"system": ""})
+    assert without.columns == {"instruction": "instruction", "output": "output"}
     assert mapped({"body": "t", "id": 1}, columns={"text": "body"}).format == "text"
     assert (
         mapped({"prompt": "p", "completion": "c"}, format="text", columns={"text": "prompt"}).reason == "chosen: text"
@@ -214,5 +212,5 @@ def test_columns_that_do_not_fit_are_named(row: dict[str, Any], data: dict[str, 
 
 def test_system_prompt_needs_turns() -> None:
     for row in ({"text": "t"}, {"prompt": "p", "completion": "c"}):
-        with pytest.raises(ConfigError, match="data.system_prompt"):
+        with pytest.raises(ConfigError, match=r"data\.system_prompt"):
             rendered(row, system_prompt="p")

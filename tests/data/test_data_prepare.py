@@ -92,7 +92,7 @@ def test_eval_source_has_the_same_format(tmp_path: Path, run_config: Make, setti
     other.write_text("instruction,reply\nq,a\n")
     with pytest.raises(DataError, match=r"eval.csv has no column 'output'"):
         prepare(run_config(alpaca(20), data={"eval_source": str(other)}), settings)
-    with pytest.raises(ConfigError, match="same as data.source"):
+    with pytest.raises(ConfigError, match=r"same as data\.source"):
         path = run_config(alpaca(20)).data.source
         prepare(run_config(path, data={"eval_source": path}), settings)
 

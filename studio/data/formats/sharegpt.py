@@ -59,7 +59,7 @@ def _check_order(turns: list[Message]) -> None:
         wanted = "user" if number % 2 == 0 else "assistant"
         if turn["role"] != wanted:
             raise DataError(
-                "The turns are out of order: a {role} turn stands where the {wanted}'s belongs. "
+                "The turns are out of order: one of {role} stands where one of {wanted} belongs. "
                 "They alternate, human first, after at most one system turn.",
                 role=turn["role"],
                 wanted=wanted,

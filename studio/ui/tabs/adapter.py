@@ -13,6 +13,7 @@ from studio.config import RunConfig
 from studio.config.adapter import ALL_LINEAR, ATTENTION
 from studio.errors import ConfigError, StudioError
 from studio.ui.facts import facts_card
+from studio.ui.form import edited
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
 from studio.ui.words import say
@@ -85,7 +86,7 @@ def _show_targets(config: RunConfig) -> tuple[Any, Any]:
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
     inputs = page.draft.components("model", "adapter")
-    outputs = [parts["facts"], parts["picked"]]
+    outputs = [parts["facts"], page.refs["tick-adapter"], parts["picked"]]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
     @guard
@@ -93,13 +94,13 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         return _answer(page, values, picked=parts["picked"])
 
     widgets = [one for one in parts.values() if one is not parts["facts"]]
-    events = [one.input for one in widgets]
+    events = [edited(one) for one in widgets]
     events += [page.draft.filled.change, page.refs["model"].change]
     gr.on(events, look, inputs, outputs, **quiet)
 
 
 def _answer(page: Page, values: Mapping[Component, Any], *, picked: Component) -> list[Any]:
-    """[the card's JSON, the modules that can be picked]."""
+    """[the card's JSON, its tick, the modules that can be picked]."""
     from studio.model.adapter import count_trainable
     from studio.model.memory import describe
 
@@ -111,8 +112,8 @@ def _answer(page: Page, values: Mapping[Component, Any], *, picked: Component) -
         config = page.draft.read(values, "model", "adapter")
         trainable, total = count_trainable(config.adapter, config.model, settings)
     except StudioError as error:
-        return [json.dumps({"error": sentence(error), "tick": "adapter"}, ensure_ascii=False), update]
-    return [_card(config, facts, trainable=trainable, total=total), update]
+        return [json.dumps({"error": sentence(error)}, ensure_ascii=False), "", update]
+    return [_card(config, facts, trainable=trainable, total=total), "yes", update]
 
 
 def _modules(facts: ModelFacts, ticked: list[str] | None) -> Any:
@@ -134,5 +135,5 @@ def _card(config: RunConfig, facts: ModelFacts, *, trainable: int, total: int) -
     if config.adapter:
         scale = config.adapter.lora_alpha / (config.adapter.r**0.5 if config.adapter.use_rslora else config.adapter.r)
         lines.append({"text": say(lang, "cards.scale", scale=f"{scale:.3g}"), "cls": "dim"})
-    card = {"state": "ok", "tick": "adapter", "tiles": tiles, "lines": lines}
+    card = {"state": "ok", "tiles": tiles, "lines": lines}
     return json.dumps(card, ensure_ascii=False)

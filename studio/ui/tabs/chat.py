@@ -81,7 +81,8 @@ def _choices(page: Page) -> tuple[Any, Any, Any]:
             [], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run", filterable=False,
             interactive=True,
         )  # fmt: skip
-    with page.card("chat.sampling"):
+    with page.card("chat.sampling", classes=("folds",)):
+        gr.Checkbox(False, label=i18n("chat.unfold"), container=False, elem_classes=["fold-toggle"])
         for names in KNOBS:
             with page.pair():
                 for name in names:
@@ -155,20 +156,20 @@ def _answer(page: Page, parts: Parts, values: Values, *, visitor: str) -> Iterat
         return
     stop = parts.stops[visitor] = threading.Event()
     talk.ask(question)
-    left = ""
+    failed = ""
     try:
         yield {parts.panes: talk.text, parts.box: "", **_busy(parts, True)}
         for text in _talk(page, parts, values, talk=talk, stop=stop):
             yield {parts.panes: text}
     except Exception as error:  # noqa: BLE001 - the edge: the sentence stands where the reply would
-        talk.settle()
-        talk.fail(sentence(error))
-        left = question
+        failed = sentence(error)
     finally:  # also when the visitor has gone
         stop.set()
         parts.stops.pop(visitor, None)
-        talk.settle()
-    yield {parts.panes: talk.text, **_busy(parts, False), **({parts.box: left} if left else {})}
+        answered = talk.settle()
+        if failed:
+            talk.fail(failed)
+    yield {parts.panes: talk.text, **_busy(parts, False), **({} if answered else {parts.box: question})}
 
 
 def _busy(parts: Parts, busy: bool) -> dict[Component, Any]:
@@ -204,7 +205,7 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
 
 
 def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: Any) -> Iterator[str]:
-    """The base in memory and the adapter on it. The base's answer to a fixed prompt is compared with its first one."""
+    """The base in memory and the adapter on it; then the base's logits are compared with those at its loading."""
     slot = services.slot
     if slot.loaded is None or slot.loaded.config != model:
         talk.state("loading")
@@ -219,3 +220,7 @@ def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None
         yield talk.text
         slot.attach(record.run_id, record.path / "adapter")
     talk.heading("adapter", record.name)
+    mark = (id(slot.loaded), slot.adapters)
+    if talk.checked != mark:  # once after each load, each run and each adapter; a few milliseconds
+        talk.heading("base", "", proof="proven" if slot.untouched() else "broken")
+        talk.checked = mark

@@ -18,6 +18,7 @@ from studio.data.formats import FORMATS
 from studio.errors import ConfigError, DataError, StudioError
 from studio.runs.store import slug
 from studio.ui import tokens
+from studio.ui.form import edited
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
 from studio.ui.words import say
@@ -31,7 +32,12 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 AUTO = "\u2009auto"  # a role's choice "as detected"; begins with a thin space, which no column is likely to
 NEEDS = ("model", "data", "method", "training.max_length", "training.seed")
 LOSSES = ("completion", "assistant", "all")
-ROLES = tuple(dict.fromkeys(role.name for one in FORMATS.values() for role in one.roles))
+_ROLES = [role for one in FORMATS.values() for role in one.roles]
+ROLES = tuple(dict.fromkeys(role.name for role in sorted(_ROLES, key=lambda role: not role.required)))
+
+
+class NothingChosen(ConfigError):
+    """The form is not wrong, only not finished."""
 
 
 def build(page: Page) -> None:
@@ -56,8 +62,8 @@ def _source_card(page: Page) -> dict[str, Any]:
             value="starter", label=t("data.source"), show_label=False, elem_id="data-kind", elem_classes=["seg"], interactive=True,
         )  # fmt: skip
         upload = gr.File(
-            file_types=list(SUFFIXES), label=t("data.upload"), elem_id="data-upload", elem_classes=["for-upload"],
-            height=110, interactive=True,
+            file_types=list(SUFFIXES), label=t("data.upload"), show_label=False, elem_id="data-upload", elem_classes=["for-upload"],
+            height=96, interactive=True,
         )  # fmt: skip
         stored = gr.Textbox("", visible="hidden", elem_id="data-stored")
         path = gr.Textbox(
@@ -81,7 +87,7 @@ def _source_card(page: Page) -> dict[str, Any]:
 def _read_source(kind: str, stored: str, path: str, hub: str) -> dict[str, Any]:
     chosen = {"upload": stored, "path": path, "hub": hub}.get(kind, STARTER)
     if not chosen or not chosen.strip():
-        raise ConfigError("No data is chosen yet. Upload a file or name one, or take the starter.")
+        raise NothingChosen("No data is chosen yet. Upload a file or name one, or take the starter.")
     return {"data.source": chosen.strip()}
 
 
@@ -170,7 +176,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     """Every choice that changes a token asks for the preview again; a new source or format forgets the columns."""
     draft, roles, view = page.draft, parts["roles"], parts["view"]
     inputs = draft.components(*NEEDS) | {view}
-    outputs = [parts["card"], *roles.values()]
+    outputs = [parts["card"], page.refs["tick-data"], *roles.values()]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
     @guard
@@ -192,12 +198,12 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         .success(look_anew, inputs, outputs, **quiet)
     widgets = draft.components("data", "method", "training.max_length", "model.chat_template", "model.revision")
     followed = widgets - typed - {parts["kind"], parts["format"], parts["stored"], draft.rest}
-    events = [view.submit, draft.filled.change, page.refs["model"].change, *(one.input for one in followed)]
+    events = [view.submit, draft.filled.change, page.refs["model"].change, *(edited(one) for one in followed)]
     gr.on(events, look, inputs, outputs, **quiet)
 
 
 def _answer(page: Page, values: Mapping[Component, Any], *, roles: dict[str, Any], view: Component, forget: bool) -> list[Any]:
-    """[the card's JSON, an update for each role's dropdown]."""
+    """[the card's JSON, its tick, an update for each role's dropdown]."""
     settings = page.services.settings
     page.services.warmed.wait(timeout=300)
     config: RunConfig | None = None
@@ -205,12 +211,15 @@ def _answer(page: Page, values: Mapping[Component, Any], *, roles: dict[str, Any
         config = page.draft.read(values, *NEEDS)
         waiting = _not_here(config, settings)
         if waiting:
-            return [tokens.pending(waiting), *_role_updates(config, settings, roles, forget=forget)]
-        found = _preview(config, settings, tokens.read_view(values.get(view)))
-        return [_card(config, settings, found), *_role_updates(config, settings, roles, forget=forget)]
+            return [tokens.pending(waiting), "", *_role_updates(config, settings, roles, forget=forget)]
+        start, rows = tokens.read_view(values.get(view))
+        found = _preview(config, settings, (0 if forget else start, rows))
+        return [_card(config, settings, found), "yes", *_role_updates(config, settings, roles, forget=forget)]
+    except NothingChosen as error:
+        return [tokens.pending(sentence(error)), "", *[gr.skip()] * len(roles)]
     except StudioError as error:
         updates = _role_updates(config, settings, roles, forget=forget) if config else [gr.skip()] * len(roles)
-        return [tokens.problem(sentence(error)), *updates]
+        return [tokens.problem(sentence(error)), "", *updates]
 
 
 def _not_here(config: RunConfig, settings: Settings) -> str | None:

@@ -98,13 +98,13 @@ def _show_name(config: RunConfig) -> tuple[str, str]:
 def _wire(page: Page, parts: dict[str, Any]) -> None:
     """Each choice draws the facts again; Load and Unload act on the slot of the server."""
     inputs = page.draft.components("model")
-    outputs = [parts["facts"], parts["quantization"]]
+    outputs = [parts["facts"], page.refs["tick-model"], parts["quantization"]]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
     @guard
     def look(values: Mapping[Component, Any]) -> list[Any]:
         page.services.warmed.wait(timeout=300)
-        return [_facts(page, values), _quantizations(page)]
+        return [*_facts(page, values), _quantizations(page)]
 
     @guard
     def load(values: Mapping[Component, Any]) -> None:
@@ -124,7 +124,8 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     parts["unload"].click(unload, None, None, show_progress="hidden", api_visibility="private").then(None, js=after)
 
 
-def _facts(page: Page, values: Mapping[Component, Any]) -> str:
+def _facts(page: Page, values: Mapping[Component, Any]) -> tuple[str, str]:
+    """(the card's JSON, its tick)."""
     from studio.model.load import needs_download
     from studio.model.memory import describe
 
@@ -134,12 +135,12 @@ def _facts(page: Page, values: Mapping[Component, Any]) -> str:
         missing = needs_download(config, settings)
         facts = describe(config, settings)
     except StudioError as error:
-        return json.dumps({"error": sentence(error), "tick": "model"}, ensure_ascii=False)
+        return json.dumps({"error": sentence(error)}, ensure_ascii=False), ""
     fetch = missing or say(here(), "cards.nothing_to_fetch")
     lines = [{"text": fetch, "cls": "amber" if missing else "dim"}]
-    lines += [{"text": str(note), "cls": "dim"} for note in facts.notes]
-    card = {"state": "ok", "tick": "model", "tiles": _tiles(facts), "lines": lines, "model": config.model_name_or_path}
-    return json.dumps(card, ensure_ascii=False)
+    lines += [{"text": str(note), "cls": "dim"} for note in facts.notes if note != missing]
+    card = {"state": "ok", "tiles": _tiles(facts), "lines": lines, "model": config.model_dump()}
+    return json.dumps(card, ensure_ascii=False), "yes"
 
 
 def _tiles(facts: ModelFacts) -> list[dict[str, Any]]:

@@ -36,17 +36,18 @@ def build(page: Page) -> None:
     """Lay the tab out and wire it once every tab is there."""
     with page.halves():
         with page.choices():
-            with page.card(elem_id="train-settings"):
+            with page.card(elem_id="train-settings", classes=("folds",)):
                 knobs = _settings(page)
                 effect = gr.HTML("", elem_classes=["tf-effect"], apply_default_css=False)
             with page.card(elem_id="train-ready"):
                 card = ready.ready_card()
-                with gr.Row(elem_classes=["actions"]):
-                    start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
-                    stop = gr.Button(page.i18n("train.stop"), elem_id="stop", visible=False)
-                with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
-                    outcome = gr.Markdown("", elem_classes=["outcome"])
-                    compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
+                with gr.Column(elem_id="train-bar"):
+                    with gr.Row(elem_classes=["actions"]):
+                        start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
+                        stop = gr.Button(page.i18n("train.stop"), elem_id="stop", visible=False)
+                    with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
+                        outcome = gr.Markdown("", elem_classes=["outcome"])
+                        compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
         with page.living():
             runs = LiveRuns(page.services.store, lambda: page.services.worker.current)
             plot = live_plot(runs, elem_id="train-plot")
@@ -70,6 +71,7 @@ def _settings(page: Page) -> list[Component]:
         level = gr.Radio(
             choices, value="simple", show_label=False, container=False, elem_id="train-level", elem_classes=["seg"]
         )
+    gr.Checkbox(False, label=i18n("train.unfold"), container=False, elem_classes=["fold-toggle"])
     for group in SIMPLE:
         with page.pair() if len(group) > 1 else nullcontext():
             for section, name in group:
@@ -110,7 +112,14 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     def sync() -> dict[Component, Any]:
         return _state(page, parts)
 
+    @guard
+    def restore() -> dict[Component, Any]:
+        """A page that is opened while a run trains shows that run's settings."""
+        run_id = services.worker.current
+        return page.draft.fill(services.store.open(run_id).config()) if run_id else {page.draft.rest: gr.skip()}
+
     form = page.draft.components()
+    page.refs["page"].load(restore, None, form, queue=False, **quiet)
     buttons = [start, stop, parts["done"], parts["outcome"], parts["compare"]]
     changes = [getattr(one, "blur", None) or one.change for one in knobs]
     changes += [one.submit for one in knobs if hasattr(one, "submit")]

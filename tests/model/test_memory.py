@@ -1,0 +1,79 @@
+"""What is said about a model before it is loaded is what it turns out to be."""
+
+import time
+
+import pytest
+
+from studio.config import ModelConfig
+from studio.errors import ModelError
+from studio.model.load import load_model
+from studio.model.memory import describe
+
+
+def test_the_starter_described_equals_the_starter_loaded(settings):
+    facts = describe(ModelConfig(), settings)
+    loaded = load_model(ModelConfig(), settings)
+    assert facts.parameters == loaded.parameters
+    assert facts.dtype == loaded.dtype
+    assert facts.weight_bytes == sum(p.numel() * p.element_size() for p in loaded.model.parameters())
+    assert facts.layers == loaded.model.config.num_hidden_layers
+    assert facts.context_length == loaded.model.config.max_position_embeddings
+    assert facts.chat_template
+    assert {"q_proj", "down_proj"} <= set(facts.modules)
+    assert "lm_head" not in facts.modules
+
+
+def test_no_weights_are_read(folder, settings):
+    (folder / "model.safetensors").unlink()
+    assert describe(ModelConfig(model_name_or_path=str(folder)), settings).parameters > 1_000_000
+
+
+def test_it_takes_milliseconds_once_imports_are_warm(folder, settings):
+    config = ModelConfig(model_name_or_path=str(folder))
+    describe(ModelConfig(), settings)
+    started = time.perf_counter()
+    describe(config, settings)  # a folder never seen
+    assert time.perf_counter() - started < 0.5
+    started = time.perf_counter()
+    describe(config, settings)
+    assert time.perf_counter() - started < 0.1
+
+
+def test_a_changed_config_is_read_anew(folder, settings, change):
+    config = ModelConfig(model_name_or_path=str(folder))
+    before = describe(config, settings)
+    change("config.json", num_hidden_layers=1)
+    assert describe(config, settings).layers == 1 != before.layers
+
+
+def test_smollm2_is_described_before_it_is_fetched(settings):
+    facts = describe(ModelConfig(model_name_or_path="smollm2"), settings)
+    assert facts.parameters == 134_515_008
+    assert facts.layers == 30
+    assert any("fetched" in note for note in facts.notes)
+    assert not settings.cache.exists()
+
+
+def test_no_chat_template_is_noted_with_its_lever(folder, settings):
+    (folder / "chat_template.jinja").unlink()
+    config = ModelConfig(model_name_or_path=str(folder))
+    facts = describe(config, settings)
+    assert not facts.chat_template
+    assert any("chatml" in note for note in facts.notes)
+    assert describe(config.model_copy(update={"chat_template": "chatml"}), settings).chat_template
+
+
+@pytest.mark.parametrize("quantization", ["8-bit", "4-bit"])
+def test_quantized_weights_are_foreseen(settings, quantization):
+    pytest.importorskip("bitsandbytes")
+    config = ModelConfig(quantization=quantization, dtype="bfloat16")
+    facts = describe(config, settings)
+    loaded = load_model(config, settings)
+    assert loaded.quantized
+    assert facts.weight_bytes == pytest.approx(loaded.weight_bytes, rel=0.1)
+    assert facts.weight_bytes < describe(ModelConfig(dtype="bfloat16"), settings).weight_bytes
+
+
+def test_a_folder_that_is_no_model(tmp_path, settings):
+    with pytest.raises(ModelError, match=r"config\.json"):
+        describe(ModelConfig(model_name_or_path=str(tmp_path)), settings)
