@@ -86,9 +86,7 @@ def _ui(arguments: argparse.Namespace) -> int:
             raise ConfigError("--auth takes USER:PASS.")
         auth = (user, password)
     services = build_services(settings)
-    serve(
-        services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth
-    )
+    serve(services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth)
     return 0
 
 
@@ -156,7 +154,9 @@ def _chat(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     record = RunStore(settings.runs_dir).open(arguments.run_id)
     if not record.has_adapter:
-        raise ConfigError("The run {run} has no adapter to compare ({status}).", run=record.run_id, status=record.status)
+        raise ConfigError(
+            "The run {run} has no adapter to compare ({status}).", run=record.run_id, status=record.status
+        )
     config = record.config()
     changes = {"max_new_tokens": arguments.max_new_tokens, "temperature": arguments.temperature, "seed": arguments.seed}
     chosen = {name: value for name, value in changes.items() if value is not None}
@@ -270,7 +270,7 @@ def _add_run(sub: argparse.ArgumentParser) -> None:
 
 def _config(arguments: argparse.Namespace) -> RunConfig:
     changes = parse_set(arguments.set)
-    fields = {dotted: field for dotted, field in flat_flags().values()}
+    fields = dict(flat_flags().values())
     for name, value in vars(arguments).items():
         dotted = name.removeprefix("key:")
         if dotted == name:
@@ -362,5 +362,3 @@ def _interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-

@@ -52,7 +52,8 @@ def knob(
     """One setting. `flag` is its name on the command line where the field's own name is taken;
     `aliases` are further flags; `hidden` keeps it out of the form; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
     details = Knob(advanced=advanced, flag=flag, aliases=aliases, hidden=hidden)
-    return Field(default, json_schema_extra={"knob": details}, **bounds)  # type: ignore[call-overload]
+    extra: Any = {"knob": details}
+    return Field(default, json_schema_extra=extra, **bounds)
 
 
 def details(field: FieldInfo) -> Knob:

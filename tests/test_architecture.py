@@ -17,6 +17,7 @@ LEVELS = {
     "errors": 1, "section": 2, "settings": 2, "methods": 3, "config": 4, "data": 5, "model": 5, "runs": 5,
     "chat": 7, "evaluation": 7, "export": 7, "training": 8, "services": 9, "ui": 10, "cli": 11,
 }  # fmt: skip
+RAISED = {"ConfigError", "DataError", "ModelError", "WorkspaceError", "BusyError", "RunFailed"}
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "gradio", "bitsandbytes", "accelerate", "pandas"}
 
 
@@ -100,7 +101,7 @@ def test_every_error_sentence_has_its_translation() -> None:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
                 continue
             name = node.func.id
-            if name.endswith("Error") and name[:-5] in {"Config", "Data", "Model", "Workspace", "Busy"} or name == "RunFailed":
+            if name in RAISED:
                 first = node.args[0]
                 assert isinstance(first, ast.Constant) and isinstance(first.value, str), (
                     f"{path}:{node.lineno}: a sentence must be a plain template"

@@ -28,9 +28,7 @@ class SFT(Method):
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
         """Prompt-completion where the loss needs the border; else whole conversations or text."""
         wanted: DatasetType = (
-            "prompt-completion"
-            if self.completion_only_loss and not self.assistant_only_loss
-            else "language-modeling"
+            "prompt-completion" if self.completion_only_loss and not self.assistant_only_loss else "language-modeling"
         )
         return wanted if wanted in available else available[0]
 

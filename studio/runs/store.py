@@ -5,7 +5,6 @@ Status is derived: the last event, else whether a living process holds the run's
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -135,7 +134,7 @@ def _claim(staged: Path, parent: Path, base: str) -> Path:
         if target.exists():
             continue
         try:
-            os.rename(staged, target)
+            staged.rename(target)
         except OSError:
             if target.exists():
                 continue
@@ -149,27 +148,27 @@ def _read(folder: Path) -> RunRecord:
     tail = last_events(folder / EVENTS)
     head, _ = read_events(folder / EVENTS, limit=65_536)
     started = next((event for event in head if event["kind"] == "started"), {})
-    record = {
-        "run_id": folder.name,
-        "path": folder,
-        "created": (folder / RUN_YAML).stat().st_mtime,
-        "status": _status(folder, tail),
-        "steps": max((event.get("step") or 0 for event in tail), default=0),
-        "total_steps": started.get("total_steps"),
-        "metrics": _metrics(tail),
-        "has_adapter": (folder / ADAPTER / "adapter_model.safetensors").is_file(),
-    }
     failed = next((event for event in tail if event["kind"] == "failed"), None)
+    status, error = _status(folder, tail), failed.get("message") if failed else None
+    name, method, model = folder.name, "?", "?"
     try:
         config = build(read_yaml(folder / RUN_YAML), name=RUN_YAML)
-    except ConfigError as error:
-        return RunRecord(name=folder.name, method="?", model="?", error=str(error), **{**record, "status": "failed"})
+        name, method, model = config.name or name, config.method.type, config.model.model_name_or_path
+    except ConfigError as broken:
+        status, error = "failed", str(broken)
     return RunRecord(
-        name=config.name or folder.name,
-        method=config.method.type,
-        model=config.model.model_name_or_path,
-        error=failed.get("message") if failed else None,
-        **record,
+        run_id=folder.name,
+        path=folder,
+        name=name,
+        status=status,
+        method=method,
+        model=model,
+        created=(folder / RUN_YAML).stat().st_mtime,
+        steps=max((event.get("step") or 0 for event in tail), default=0),
+        total_steps=started.get("total_steps"),
+        metrics=_metrics(tail),
+        error=error,
+        has_adapter=(folder / ADAPTER / "adapter_model.safetensors").is_file(),
     )
 
 

@@ -45,9 +45,7 @@ def stage(config: RunConfig, settings: Settings, *, progress: Progress | None = 
             return _last[1]
         tokenizer = load_tokenizer(config.model, settings, progress=progress)
         prepared = prepare(config, settings)
-        tokenized = tokenize(
-            prepared, method=config.method, tokenizer=tokenizer, max_length=config.training.max_length
-        )
+        tokenized = tokenize(prepared, method=config.method, tokenizer=tokenizer, max_length=config.training.max_length)
         made = Stage(prepared=prepared, tokenizer=tokenizer, tokenized=tokenized)
         _last = (key, made)
         return made

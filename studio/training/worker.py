@@ -70,4 +70,6 @@ class Worker:
         try:
             train(config, self._store.runs_dir / run_id, self._slot, settings=self._settings)
         except StudioError as error:
-            logger.warning("%s: %s", run_id, error)  # the run's own log has the sentence; the thread must not die loudly
+            logger.warning(
+                "%s: %s", run_id, error
+            )  # the run's own log has the sentence; the thread must not die loudly

@@ -137,13 +137,21 @@ def mistake(error: ValidationError) -> ConfigError:
     if kind in ("greater_than_equal", "greater_than"):
         bound = context.get("ge", context.get("gt"))
         if kind == "greater_than":
-            return ConfigError("{setting} must be more than {bound}; it is {value}.", setting=setting, bound=bound, value=value)
-        return ConfigError("{setting} must be at least {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+            return ConfigError(
+                "{setting} must be more than {bound}; it is {value}.", setting=setting, bound=bound, value=value
+            )
+        return ConfigError(
+            "{setting} must be at least {bound}; it is {value}.", setting=setting, bound=bound, value=value
+        )
     if kind in ("less_than_equal", "less_than"):
         bound = context.get("le", context.get("lt"))
         if kind == "less_than":
-            return ConfigError("{setting} must be less than {bound}; it is {value}.", setting=setting, bound=bound, value=value)
-        return ConfigError("{setting} must be at most {bound}; it is {value}.", setting=setting, bound=bound, value=value)
+            return ConfigError(
+                "{setting} must be less than {bound}; it is {value}.", setting=setting, bound=bound, value=value
+            )
+        return ConfigError(
+            "{setting} must be at most {bound}; it is {value}.", setting=setting, bound=bound, value=value
+        )
     if kind in ("int_parsing", "int_from_float", "float_parsing", "int_type", "float_type"):
         return ConfigError("{setting} must be a number; it is {value}.", setting=setting, value=value)
     return ConfigError("{setting} cannot be {value} ({problem}).", setting=setting, value=value, problem=first["msg"])
@@ -175,4 +183,3 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         else:
             data.setdefault(section, {})[name] = value
     return data
-

@@ -62,7 +62,9 @@ class Page:
             yield
 
     @contextmanager
-    def card(self, title: str | None = None, *, elem_id: str | None = None, classes: tuple[str, ...] = ()) -> Iterator[None]:
+    def card(
+        self, title: str | None = None, *, elem_id: str | None = None, classes: tuple[str, ...] = ()
+    ) -> Iterator[None]:
         """A card; `title` is a key of the texts. Blocks inside have no border or padding of their own."""
         with gr.Column(elem_id=elem_id, elem_classes=["card", *classes], min_width=0):
             if title:

@@ -86,10 +86,7 @@ def test_a_stop_ends_within_a_micro_batch_and_keeps_the_adapter(
 def test_a_stop_inside_a_long_step_does_not_wait_for_its_end(
     store: RunStore, slot: ModelSlot, settings: Settings
 ) -> None:
-    config = config_of(max_steps=3, gradient_accumulation_steps=20_000, per_device_train_batch_size=1)
-    config = config.model_copy(
-        update={"training": config.training.model_copy(update={"num_train_epochs": 1, "gradient_accumulation_steps": 45})}
-    )
+    config = config_of(max_steps=3, gradient_accumulation_steps=45, per_device_train_batch_size=1)
     run_dir = store.create(config)
     micro = 0
 

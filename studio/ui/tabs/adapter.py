@@ -44,7 +44,10 @@ def _choices(page: Page) -> dict[str, Any]:
             info=t("adapter.kind_help"), elem_id="adapter-kind", elem_classes=["seg"], interactive=True,
         )  # fmt: skip
         with gr.Row(elem_classes=["trio", "for-lora"]):
-            fields = {name: form.widget("adapter", name, min_width=0, info=None) for name in ("r", "lora_alpha", "lora_dropout")}
+            fields = {
+                name: form.widget("adapter", name, min_width=0, info=None)
+                for name in ("r", "lora_alpha", "lora_dropout")
+            }
         gr.Markdown(t("adapter.rank_help"), elem_classes=["hint", "for-lora"])
     with page.card("adapter.where", elem_id="adapter-where-card", classes=("for-lora",)):
         where = gr.Radio(

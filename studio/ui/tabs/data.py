@@ -146,7 +146,9 @@ def _learnt_card(page: Page) -> None:
             )  # fmt: skip
             length = form.widget("training", "max_length", info=None, min_width=0)
         limit = form.widget("data", "max_train_rows", placeholder=t("data.all_rows"))
-    page.draft.join(("method.completion_only_loss", "method.assistant_only_loss"), (loss,), read=_read_loss, show=_show_loss)
+    page.draft.join(
+        ("method.completion_only_loss", "method.assistant_only_loss"), (loss,), read=_read_loss, show=_show_loss
+    )
     page.draft.join(("data.eval_fraction",), (held,), read=_read_held, show=_show_held)
     page.draft.add("training", "max_length", length)
     page.draft.add("data", "max_train_rows", limit)
@@ -194,15 +196,18 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     typed = {parts["path"], parts["hub"], parts["split"]}
     anew = [parts["kind"].input, parts["format"].input, *(event for one in typed for event in (one.submit, one.blur))]
     gr.on(anew, look_anew, inputs, outputs, **quiet)
-    parts["upload"].upload(store, parts["upload"], parts["stored"], show_progress="hidden", api_visibility="private") \
-        .success(look_anew, inputs, outputs, **quiet)
+    parts["upload"].upload(
+        store, parts["upload"], parts["stored"], show_progress="hidden", api_visibility="private"
+    ).success(look_anew, inputs, outputs, **quiet)
     widgets = draft.components("data", "method", "training.max_length", "model.chat_template", "model.revision")
     followed = widgets - typed - {parts["kind"], parts["format"], parts["stored"], draft.rest}
     events = [view.submit, draft.filled.change, page.refs["model"].change, *(edited(one) for one in followed)]
     gr.on(events, look, inputs, outputs, **quiet)
 
 
-def _answer(page: Page, values: Mapping[Component, Any], *, roles: dict[str, Any], view: Component, forget: bool) -> list[Any]:
+def _answer(
+    page: Page, values: Mapping[Component, Any], *, roles: dict[str, Any], view: Component, forget: bool
+) -> list[Any]:
     """[the card's JSON, its tick, an update for each role's dropdown]."""
     settings = page.services.settings
     page.services.warmed.wait(timeout=300)
@@ -254,8 +259,9 @@ def _card(config: RunConfig, settings: Settings, found: tuple[Preview, int]) -> 
         f" · {_size(table.size_bytes)}" if table.size_bytes else ""
     )
     used = ", ".join(preview.mapped.columns.values())
-    card["reason"] = say(here(), "data.detected", format=preview.mapped.format) \
-        if config.data.format == "auto" else used
+    card["reason"] = (
+        say(here(), "data.detected", format=preview.mapped.format) if config.data.format == "auto" else used
+    )
     return json.dumps(card, ensure_ascii=False)
 
 

@@ -114,7 +114,9 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     def unload() -> None:
         page.loader.unload()
 
-    picked = [parts[name] for name in ("kind", "dtype", "device_map", "quantization", "attn_implementation", "chat_template")]
+    picked = [
+        parts[name] for name in ("kind", "dtype", "device_map", "quantization", "attn_implementation", "chat_template")
+    ]
     events = [one.input for one in picked]
     events += [event for one in parts["typed"] for event in (one.submit, one.blur)]
     events += [page.draft.filled.change, parts["memory"].submit, page.refs["page"].load]
