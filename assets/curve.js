@@ -113,7 +113,7 @@ function drawGrid(pen, scale, width, height) {
   }
   pen.textAlign = "center";
   pen.textBaseline = "alphabetic";
-  const room = Math.max(2, Math.floor(width / 110));
+  const room = Math.max(2, Math.floor(width / 85));
   for (const tick of niceTicks(scale.start, scale.end, room)) {
     if (view.axis === "step" && !Number.isInteger(tick)) continue;
     const half = pen.measureText(axisText(tick)).width / 2;

@@ -74,6 +74,7 @@ const steps = {
     pane.proof.classList.toggle("tf-bad", proof === "broken");
   },
   state(key) { tell(key && say(key)); },
+  note(sentence) { tell(sentence); },
   settle() {
     both((pane) => {
       if (pane.reply?.classList.contains("tf-live")) { // it did not come to its end

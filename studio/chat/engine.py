@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from studio.chat.prompt import Message, encode, end_tokens
 from studio.config import GenerationConfig
 from studio.errors import ModelError
+from studio.model.hardware import Kind, threads_for
 from studio.model.memory import context_length
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Reply:
         self._choose = _processors(generation, device=str(model.device))
         self._random = torch.Generator(device=model.device).manual_seed(generation.seed)
         self._text = _Text(tokenizer)
+        self._parameters = sum(parameter.numel() for parameter in model.parameters())
+        self._device: Kind = "cpu" if model.device.type == "cpu" else "cuda"
         self._cache = _new_cache(model)
         self._options = _last_logits_only(model)
 
@@ -100,7 +103,7 @@ class Reply:
         import torch
 
         seen = 0 if self._cache is None else self._cache.get_seq_length()
-        with torch.inference_mode():
+        with threads_for(self._parameters, self._device), torch.inference_mode():
             out = self._model(
                 input_ids=self._ids[:, seen:],
                 attention_mask=torch.ones_like(self._ids),

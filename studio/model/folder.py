@@ -97,7 +97,7 @@ def check_config(config: dict[str, Any], *, name: str, trust_remote_code: bool) 
 def _needs_code(name: str) -> ModelError:
     return ModelError(
         "{model} brings its own Python code, which Tunefork does not run unless it is started with "
-        "--trust-remote-code. Choose a model of an architecture that transformers knows.",
+        "--trust_remote_code. Choose a model of an architecture that transformers knows.",
         model=name,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from studio.errors import ModelError
 
 if TYPE_CHECKING:
     from studio.config import ModelConfig
+
+# It reports at import that an optional package is missing, and at each 8-bit product that it casts.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 Kind = Literal["cpu", "cuda", "mps"]
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -19,12 +19,12 @@ def is_off() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def cached(repo_id: str, *, revision: str | None = None, weights: bool = True) -> Path | None:
+def cached(repo_id: str, *, revision: str | None = None, weights: bool = True, code: bool = False) -> Path | None:
     """The folder of a model fetched before, whole; else None. Touches no network."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return snapshot(repo_id, revision=revision, weights=weights, offline=True)
+        return snapshot(repo_id, revision=revision, weights=weights, code=code, offline=True)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
 
@@ -67,8 +67,8 @@ def fetch(repo_id: str, *, revision: str | None, weights: bool, code: bool, prog
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    found = cached(repo_id, revision=revision, weights=weights)
-    if found and not code:
+    found = cached(repo_id, revision=revision, weights=weights, code=code)
+    if found:
         return found
     say = progress or quiet
     say(f"Asking the Hugging Face Hub for {repo_id}.", None)

@@ -21,12 +21,14 @@ def fingerprint(model: PreTrainedModel | PeftModel) -> str:
 
     size = model.get_input_embeddings().num_embeddings
     prompt = torch.arange(FINGERPRINT_TOKENS).mul(7).add(3).remainder(size).unsqueeze(0).to(model.device)
-    training = model.training
+    training, threads = model.training, torch.get_num_threads()
     model.eval()
+    torch.set_num_threads(1)  # another number of threads adds in another order, and rounds otherwise
     try:
         with torch.inference_mode():
             logits = model(input_ids=prompt, use_cache=False).logits.float().cpu().contiguous()
     finally:
+        torch.set_num_threads(threads)
         model.train(training)
     return hashlib.sha256(logits.numpy().tobytes()).hexdigest()
 
@@ -39,7 +41,7 @@ def shared_copy(model: PreTrainedModel) -> PreTrainedModel:
     """
     memo: dict[int, Any] = {}
     for name, parameter in model.named_parameters():
-        memo[id(parameter)] = _view(parameter, private=name.rpartition(".")[2] == "bias")
+        memo[id(parameter)] = _view(parameter, private="bias" in name.rpartition(".")[2])
     for buffer in model.buffers():
         memo[id(buffer)] = buffer.detach()
     for module in model.modules():

@@ -35,12 +35,18 @@ WAITING = 64  # events that may wait in the queue
 
 def texts() -> gr.I18n:
     """The texts of labels and buttons, for the browser to choose from."""
-    unused = ("errors", "live", "cards")
+    unused = ("errors", "sentences", "live", "cards")
     return gr.I18n(**{"en": flat_words("en", without=unused), "zh-CN": flat_words("zh", without=unused)})
 
 
 def build_app(services: Services) -> gr.Blocks:
     """The whole page over these services; nothing is served yet."""
+    blocks, _ = build_page(services)
+    return blocks
+
+
+def build_page(services: Services) -> tuple[gr.Blocks, Page]:
+    """The Blocks, and what its tabs were given."""
     from studio.ui.tabs import TABS
 
     keep_uploads_in(services.settings)
@@ -58,8 +64,7 @@ def build_app(services: Services) -> gr.Blocks:
                     build(page)
                 page.refs[f"tab-{name}"] = tab
         page.wire()
-    blocks.tunefork_i18n = i18n
-    return blocks
+    return blocks, page
 
 
 def keep_uploads_in(settings: Settings) -> None:
@@ -77,7 +82,7 @@ def serve(
     share: bool = False,
     auth: tuple[str, str] | None = None,
 ) -> None:
-    """Serve the page until Ctrl-C. `auth` is (user, password); ConfigError where the page may not or cannot be served."""
+    """Serve the page until Ctrl-C. `auth` is (user, password). ConfigError where it may not be served."""
     settings = services.settings
     demand_login(settings, share=share, auth=auth)
     blocks = build_app(services)
@@ -109,7 +114,7 @@ def launch(
         server_name=settings.host, server_port=asked or free_port(settings.host), share=share, auth=auth,
         prevent_thread_lock=True, quiet=True, footer_links=[], run_history=False, enable_monitoring=False,
         ssr_mode=False, pwa=False, mcp_server=False, max_file_size=LARGEST_UPLOAD, show_error=False,
-        theme=theme(), css_paths=style_sheets(), i18n=blocks.tunefork_i18n, favicon_path=ASSETS / "logo.svg",
+        theme=theme(), css_paths=style_sheets(), i18n=texts(), favicon_path=ASSETS / "logo.svg",
         app_kwargs={"middleware": middleware(settings), "docs_url": None, "redoc_url": None},
     )  # fmt: skip
     return str(shared or local)

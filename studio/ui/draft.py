@@ -36,6 +36,10 @@ class Entry:
     show: Callable[[RunConfig], Sequence[Any]]
 
 
+class Unfinished(ConfigError):
+    """Nothing is wrong with the form; something has yet to be chosen."""
+
+
 class Draft:
     """All widgets that hold settings. Tabs add theirs while they are built."""
 
@@ -129,32 +133,24 @@ class Draft:
 def mistake(error: ValidationError) -> ConfigError:
     """The first thing that is wrong with the form, as one sentence that names the setting."""
     first = error.errors()[0]
-    setting = ".".join(str(part) for part in first["loc"][:2]) or "run"
-    context, value = first.get("ctx", {}), str(first.get("input"))[:60]
-    kind = str(first["type"])
+    kind, bounds = str(first["type"]), first.get("ctx", {})
     if kind == "value_error":  # a rule of config.rules: already a sentence
-        return ConfigError("{problem}", problem=context["error"])
-    if kind in ("greater_than_equal", "greater_than"):
-        bound = context.get("ge", context.get("gt"))
-        if kind == "greater_than":
-            return ConfigError(
-                "{setting} must be more than {bound}; it is {value}.", setting=setting, bound=bound, value=value
-            )
-        return ConfigError(
-            "{setting} must be at least {bound}; it is {value}.", setting=setting, bound=bound, value=value
-        )
-    if kind in ("less_than_equal", "less_than"):
-        bound = context.get("le", context.get("lt"))
-        if kind == "less_than":
-            return ConfigError(
-                "{setting} must be less than {bound}; it is {value}.", setting=setting, bound=bound, value=value
-            )
-        return ConfigError(
-            "{setting} must be at most {bound}; it is {value}.", setting=setting, bound=bound, value=value
-        )
-    if kind in ("int_parsing", "int_from_float", "float_parsing", "int_type", "float_type"):
-        return ConfigError("{setting} must be a number; it is {value}.", setting=setting, value=value)
-    return ConfigError("{setting} cannot be {value} ({problem}).", setting=setting, value=value, problem=first["msg"])
+        return ConfigError("{problem}", problem=bounds["error"])
+    named = {"setting": ".".join(map(str, first["loc"][:2])), "value": str(first.get("input"))[:60]}
+    match kind:
+        case "greater_than":
+            return ConfigError("{setting} must be more than {bound}; it is {value}.", bound=bounds["gt"], **named)
+        case "greater_than_equal":
+            return ConfigError("{setting} must be at least {bound}; it is {value}.", bound=bounds["ge"], **named)
+        case "less_than":
+            return ConfigError("{setting} must be less than {bound}; it is {value}.", bound=bounds["lt"], **named)
+        case "less_than_equal":
+            return ConfigError("{setting} must be at most {bound}; it is {value}.", bound=bounds["le"], **named)
+        case "int_parsing" | "int_from_float" | "int_type":
+            return ConfigError("{setting} must be a whole number; it is {value}.", **named)
+        case "float_parsing" | "float_type":
+            return ConfigError("{setting} must be a number; it is {value}.", **named)
+    return ConfigError("{setting} cannot be {value} ({problem}).", problem=first["msg"], **named)
 
 
 def _under(key: str, prefixes: tuple[str, ...]) -> bool:

@@ -25,6 +25,8 @@ TEMPLATE = """
   <button type="button" class="tf-chip tf-button tf-theme">◐</button>
 </div>"""  # noqa: E501
 
+TICK = "const draw = () => window.TUNEFORK.tick('NAME', props.value === 'yes'); watch('value', draw); draw();"
+
 
 def short_name(name: str) -> str:
     """What the page calls a model: `HuggingFaceTB/SmolLM2-135M` -> `SmolLM2-135M`."""
@@ -97,6 +99,6 @@ def build_tick(name: str) -> gr.HTML:
         elem_id=f"tick-{name}",
         elem_classes=["tf-tick"],
         html_template="<i></i>",
-        js_on_load=f"const draw = () => window.TUNEFORK.tick({name!r}, props.value === 'yes'); watch('value', draw); draw();",
+        js_on_load=TICK.replace("NAME", name),
         apply_default_css=False,
     )

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import BusyError, RunFailed, StudioError
-from studio.ui.words import Language, translate
+from studio.ui.words import Language, translate, translate_text
 
 if TYPE_CHECKING:
     from studio.config import ModelConfig
@@ -53,7 +53,7 @@ class Loader:
         """{loading: {sentence, fraction} or None, error: sentence or None}."""
         sentence, fraction = self._doing
         return {
-            "loading": {"sentence": sentence, "fraction": fraction} if self.busy else None,
+            "loading": {"sentence": translate_text(lang, sentence), "fraction": fraction} if self.busy else None,
             "error": translate(lang, self._failed) if self._failed else None,
         }
 

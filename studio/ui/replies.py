@@ -73,6 +73,10 @@ class Conversation:
         """What is being done before a reply can begin: a key of the texts, "" for nothing."""
         self._add("state", key)
 
+    def note(self, sentence: str) -> None:
+        """The same in words, such as how far a download is."""
+        self._add("note", sentence)
+
     def settle(self) -> bool:
         """The turn is over: what was said becomes history, a side that said nothing forgets the question.
 

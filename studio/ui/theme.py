@@ -64,10 +64,12 @@ PLAIN = {
     "button_large_radius": "8px", "button_medium_radius": "8px", "button_small_radius": "7px", "table_radius": "8px",
     "block_title_text_weight": "400", "block_title_text_size": "12.5px", "block_info_text_size": "12px",
     "block_label_text_size": "12.5px", "block_label_text_weight": "400", "block_padding": "0", "layout_gap": "14px",
-    "form_gap_width": "0px", "section_header_text_weight": "600", "input_text_size": "14px", "input_padding": "8px 10px",
+    "form_gap_width": "0px", "section_header_text_weight": "600", "input_text_size": "14px",
+    "input_padding": "8px 10px",
     "button_large_text_weight": "500", "button_large_text_size": "14px", "button_large_padding": "9px 18px",
     "button_medium_padding": "7px 14px", "button_small_padding": "4px 11px", "button_small_text_size": "12.5px",
-    "button_small_text_weight": "400", "button_medium_text_weight": "500", "button_transition": "background-color 0.15s",
+    "button_small_text_weight": "400", "button_medium_text_weight": "500",
+    "button_transition": "background-color 0.15s",
 }  # fmt: skip
 
 

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.settings import ASSETS
+from studio.ui.words import Language, translate_text
 
 if TYPE_CHECKING:
     from studio.data.preview import Preview, TokenRow
 
 TOKENS_DRAWN = 1024  # a row; the rest is counted, not drawn
+CUT_DRAWN = 256
 LETTERS_DRAWN = 6000  # a raw cell or a rendered text
 ROWS_SHOWN = (1, 3, 8)
 DEFAULT_VIEW = {"start": 0, "rows": ROWS_SHOWN[1]}
 
 
-def payload(preview: Preview, *, notes: tuple[str, ...] = ()) -> str:
+def payload(preview: Preview, *, lang: Language) -> str:
     """What the card draws: rows of tokens, the raw rows, the rendered text, the digest."""
     rows = [row_of(row) for row in preview.rows]
     return json.dumps(
@@ -32,7 +34,7 @@ def payload(preview: Preview, *, notes: tuple[str, ...] = ()) -> str:
             "text": [text[:LETTERS_DRAWN] for text in preview.text],
             "of": preview.of,
             "digest": preview.digest,
-            "notes": [*preview.notes, *notes],
+            "notes": [translate_text(lang, note) for note in preview.notes],
         },
         ensure_ascii=False,
         default=str,
@@ -46,9 +48,7 @@ def row_of(row: TokenRow) -> dict[str, Any]:
         for letter, special in zip(("t" if one else "m" for one in row.supervised), row.special, strict=True)
     ]
     kept = kinds[: row.kept]
-    first = min(row.kept, TOKENS_DRAWN)
-    drawn = len(kinds) if row.kept < TOKENS_DRAWN else first
-    drawn = min(drawn, row.kept + TOKENS_DRAWN // 4) if row.kept < TOKENS_DRAWN else drawn
+    drawn = min(len(kinds), TOKENS_DRAWN if row.kept >= TOKENS_DRAWN else row.kept + CUT_DRAWN)
     return {
         "row": row.row + 1,
         "t": row.texts[:drawn],

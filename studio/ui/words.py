@@ -1,12 +1,13 @@
 """Every text of the page, in English and Chinese. Knows nothing of Gradio.
 
 The texts lie in `locale/*.json`. Sections are nested once or twice; "errors" maps the template of a
-StudioError to its translation.
+StudioError to its translation, "sentences" that of a note.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ def load_words() -> dict[Language, dict[str, Any]]:
 
 
 @cache
-def flat_words(lang: Language, *, without: tuple[str, ...] = ("errors",)) -> dict[str, str]:
+def flat_words(lang: Language, *, without: tuple[str, ...] = ("errors", "sentences")) -> dict[str, str]:
     """`{"model.title": "Model", "knobs.training.learning_rate.label": ...}`: one level, dotted keys."""
     found: dict[str, str] = {}
 
@@ -63,11 +64,49 @@ def language(request: Any) -> Language:
 
 def translate(lang: Language, error: StudioError) -> str:
     """An error's sentence in a language; English where its template has no translation."""
-    template = load_words()[lang].get("errors", {}).get(error.template, error.template)
-    details = dict(error.details)
-    if "setting" in details:
-        details["setting"] = name_of(lang, str(details["setting"]))
-    return template.format(**details) if details else template
+    return fill(lang, error.template, error.details)
+
+
+def fill(lang: Language, template: str, details: Mapping[str, object]) -> str:
+    """A template in a language with its details; a detail named `setting` becomes the setting's label."""
+    known = _sentences(lang).get(template, template)
+    named = {name: name_of(lang, str(one)) if name == "setting" else one for name, one in details.items()}
+    return known.format(**named) if named else known
+
+
+def translate_text(lang: Language, text: str) -> str:
+    """A finished English sentence in a language, where a template that made it is known; else as it is."""
+    if lang == "en":
+        return text
+    template = getattr(text, "template", None)
+    if template is not None:
+        return fill(lang, template, getattr(text, "details", {}))
+    if text in _sentences(lang):
+        return _sentences(lang)[text]
+    for pattern, translated in _patterns(lang):
+        found = pattern.fullmatch(text)
+        if found:
+            return translated.format(**found.groupdict())
+    return text
+
+
+def _sentences(lang: Language) -> dict[str, str]:
+    """Every sentence that the rooms below say: errors, and notes that are no errors."""
+    words = load_words()[lang]
+    return {**words.get("errors", {}), **words.get("sentences", {})}
+
+
+@cache
+def _patterns(lang: Language) -> list[tuple[re.Pattern[str], str]]:
+    """The templates of notes as patterns; an error always brings its template along, so it needs none."""
+    found = []
+    for template, translated in load_words()[lang].get("sentences", {}).items():
+        names = re.findall(r"{(\w+)}", template)
+        if names and len(set(names)) == len(names):
+            parts = re.split(r"{(\w+)}", template)
+            regex = "".join(f"(?P<{one}>.+?)" if index % 2 else re.escape(one) for index, one in enumerate(parts))
+            found.append((re.compile(regex, re.DOTALL), translated))
+    return found
 
 
 def name_of(lang: Language, dotted: str) -> str:

@@ -12,6 +12,7 @@ from studio.model.hardware import (
     placement,
     quantization_config,
     quantizations,
+    threads_for,
 )
 
 H100 = Device("cuda", 80_000_000_000, True, ("H100",))
@@ -89,3 +90,14 @@ def test_this_machine():
     assert device.memory > 0
     assert device.count >= 1
     assert "GB" in describe_device(device)
+
+
+def test_a_tiny_model_computes_in_one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    with threads_for(3_000_000, "cpu"):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with threads_for(134_515_008, "cpu"):
+        assert torch.get_num_threads() == before

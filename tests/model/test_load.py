@@ -112,10 +112,10 @@ def test_remote_code_is_refused_without_asking(folder, settings, change, tmp_pat
     (folder / "evil.py").write_text(evil)
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked on stdin"))
     change("config.json", auto_map={"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.Evil"})
-    assert "--trust-remote-code" in refused(folder, settings)
+    assert "--trust_remote_code" in refused(folder, settings)
     change("config.json", auto_map=None)
     change("tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Evil", None]})
-    assert "--trust-remote-code" in refused(folder, settings)
+    assert "--trust_remote_code" in refused(folder, settings)
     assert not marker.exists()
 
 

@@ -132,6 +132,21 @@ def test_real_training_leaves_the_base_untouched(slot, tmp_path):
     assert slot.fingerprint() == before
 
 
+def test_a_changed_base_is_noticed(session_settings):
+    import torch
+
+    slot = ModelSlot(session_settings)
+    slot.load(ModelConfig())
+    assert slot.untouched()
+    before = slot.fingerprint()
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    assert slot.fingerprint() == before, "the number of threads is no change"
+    torch.set_num_threads(torch.get_num_threads() - 1)
+    with torch.no_grad():
+        slot.base_model().model.norm.weight[0] += 1e-3
+    assert not slot.untouched()
+
+
 def test_an_attached_adapter_brings_no_second_copy_of_the_weights(slot, adapter):
     slot.attach("run", adapter)
     base = set(pointers(slot.base_model()).values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from studio.ui.replies import Conversation, reply_panes
 from studio.ui.words import say
 
 if TYPE_CHECKING:
+    from studio.config import ModelConfig
     from studio.services import Services
 
 FLUSH_SECONDS = 0.06
@@ -204,14 +206,35 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
             yield talk.text
 
 
-def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: Any) -> Iterator[str]:
+def _load(services: Services, model: ModelConfig) -> Iterator[str]:
+    """Load a model in a thread of its own; yields what is being fetched, so that a long download can be followed."""
+    told: list[str] = []
+
+    def tell(doing: str, fraction: float | None = None) -> None:
+        told.append(doing if fraction is None else f"{doing} {fraction:.0%}")
+
+    services.warmed.wait(timeout=120)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="load-for-chat")
+    loading = pool.submit(services.slot.load, model, progress=tell)
+    pool.shutdown(wait=False)
+    shown = 0
+    while not loading.done():
+        wait([loading], timeout=0.25)
+        if len(told) > shown:
+            shown = len(told)
+            yield told[-1]
+    loading.result()
+
+
+def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: ModelConfig) -> Iterator[str]:
     """The base in memory and the adapter on it; then the base's logits are compared with those at its loading."""
     slot = services.slot
     if slot.loaded is None or slot.loaded.config != model:
         talk.state("loading")
         yield talk.text
-        services.warmed.wait(timeout=120)
-        slot.load(model)
+        for doing in _load(services, model):
+            talk.note(doing)
+            yield talk.text
     if record is None:
         talk.heading("adapter", "")
         return

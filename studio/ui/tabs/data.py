@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -15,29 +12,15 @@ from gradio.components import Component
 from studio.config import RunConfig
 from studio.config.data import STARTER
 from studio.data.formats import FORMATS
-from studio.errors import ConfigError, DataError, StudioError
-from studio.runs.store import slug
-from studio.ui import tokens
+from studio.ui import preview, tokens
+from studio.ui.draft import Unfinished
 from studio.ui.form import edited
-from studio.ui.guard import guard, here, sentence
+from studio.ui.guard import guard
 from studio.ui.page import Page
-from studio.ui.words import say
+from studio.ui.preview import AUTO, NEEDS, ROLES
+from studio.ui.uploads import SUFFIXES, store_upload
 
-if TYPE_CHECKING:
-    from studio.data.preview import Preview
-    from studio.data.sources import Table
-    from studio.settings import Settings
-
-SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-AUTO = "\u2009auto"  # a role's choice "as detected"; begins with a thin space, which no column is likely to
-NEEDS = ("model", "data", "method", "training.max_length", "training.seed")
 LOSSES = ("completion", "assistant", "all")
-_ROLES = [role for one in FORMATS.values() for role in one.roles]
-ROLES = tuple(dict.fromkeys(role.name for role in sorted(_ROLES, key=lambda role: not role.required)))
-
-
-class NothingChosen(ConfigError):
-    """The form is not wrong, only not finished."""
 
 
 def build(page: Page) -> None:
@@ -59,11 +42,12 @@ def _source_card(page: Page) -> dict[str, Any]:
     with page.card("data.title", elem_id="data-source-card"):
         kind = gr.Radio(
             [(t(f"data.sources.{one}"), one) for one in kinds],
-            value="starter", label=t("data.source"), show_label=False, elem_id="data-kind", elem_classes=["seg"], interactive=True,
+            value="starter", label=t("data.source"), show_label=False, elem_id="data-kind", elem_classes=["seg"],
+            interactive=True,
         )  # fmt: skip
         upload = gr.File(
-            file_types=list(SUFFIXES), label=t("data.upload"), show_label=False, elem_id="data-upload", elem_classes=["for-upload"],
-            height=96, interactive=True,
+            file_types=list(SUFFIXES), label=t("data.upload"), show_label=False, elem_id="data-upload",
+            elem_classes=["for-upload"], height=96, interactive=True,
         )  # fmt: skip
         stored = gr.Textbox("", visible="hidden", elem_id="data-stored")
         path = gr.Textbox(
@@ -87,7 +71,7 @@ def _source_card(page: Page) -> dict[str, Any]:
 def _read_source(kind: str, stored: str, path: str, hub: str) -> dict[str, Any]:
     chosen = {"upload": stored, "path": path, "hub": hub}.get(kind, STARTER)
     if not chosen or not chosen.strip():
-        raise NothingChosen("No data is chosen yet. Upload a file or name one, or take the starter.")
+        raise Unfinished("No data is chosen yet. Upload a file or name one, or take the starter.")
     return {"data.source": chosen.strip()}
 
 
@@ -181,137 +165,25 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     outputs = [parts["card"], page.refs["tick-data"], *roles.values()]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
-    @guard
-    def look(values: Mapping[Component, Any]) -> list[Any]:
-        return _answer(page, values, roles=roles, view=view, forget=False)
+    def looking(keep: preview.Keep) -> Callable[[Mapping[Component, Any]], list[Any]]:
+        @guard
+        def look(values: Mapping[Component, Any]) -> list[Any]:
+            return preview.answer(page, values, roles=roles, view=view, keep=keep)
 
-    @guard
-    def look_anew(values: Mapping[Component, Any]) -> list[Any]:
-        return _answer(page, {**values, **dict.fromkeys(roles.values(), AUTO)}, roles=roles, view=view, forget=True)
+        return look
 
     @guard
     def store(path: str | None) -> str:
         return str(store_upload(Path(path), page.services.settings)) if path else ""
 
     typed = {parts["path"], parts["hub"], parts["split"]}
-    anew = [parts["kind"].input, parts["format"].input, *(event for one in typed for event in (one.submit, one.blur))]
-    gr.on(anew, look_anew, inputs, outputs, **quiet)
+    gr.on([parts["kind"].input, parts["format"].input], looking("none"), inputs, outputs, **quiet)
+    named = [event for one in typed for event in (one.submit, one.blur)]
+    gr.on(named, looking("known"), inputs, outputs, **quiet)
     parts["upload"].upload(
         store, parts["upload"], parts["stored"], show_progress="hidden", api_visibility="private"
-    ).success(look_anew, inputs, outputs, **quiet)
+    ).success(looking("none"), inputs, outputs, **quiet)
     widgets = draft.components("data", "method", "training.max_length", "model.chat_template", "model.revision")
     followed = widgets - typed - {parts["kind"], parts["format"], parts["stored"], draft.rest}
     events = [view.submit, draft.filled.change, page.refs["model"].change, *(edited(one) for one in followed)]
-    gr.on(events, look, inputs, outputs, **quiet)
-
-
-def _answer(
-    page: Page, values: Mapping[Component, Any], *, roles: dict[str, Any], view: Component, forget: bool
-) -> list[Any]:
-    """[the card's JSON, its tick, an update for each role's dropdown]."""
-    settings = page.services.settings
-    page.services.warmed.wait(timeout=300)
-    config: RunConfig | None = None
-    try:
-        config = page.draft.read(values, *NEEDS)
-        waiting = _not_here(config, settings)
-        if waiting:
-            return [tokens.pending(waiting), "", *_role_updates(config, settings, roles, forget=forget)]
-        start, rows = tokens.read_view(values.get(view))
-        found = _preview(config, settings, (0 if forget else start, rows))
-        return [_card(config, settings, found), "yes", *_role_updates(config, settings, roles, forget=forget)]
-    except NothingChosen as error:
-        return [tokens.pending(sentence(error)), "", *[gr.skip()] * len(roles)]
-    except StudioError as error:
-        updates = _role_updates(config, settings, roles, forget=forget) if config else [gr.skip()] * len(roles)
-        return [tokens.problem(sentence(error)), "", *updates]
-
-
-def _not_here(config: RunConfig, settings: Settings) -> str | None:
-    """A sentence where the tokenizer would have to be fetched first: that waits for a click on Load."""
-    from studio.model.load import needs_download
-
-    missing = needs_download(config.model, settings)
-    return say(here(), "data.tokenizer_not_here", what=missing) if missing else None
-
-
-def _preview(config: RunConfig, settings: Settings, view: tuple[int, int]) -> tuple[Preview, int]:
-    from studio.data.preview import preview
-    from studio.model.load import load_tokenizer
-
-    start, rows = view
-    tokenizer = load_tokenizer(config.model, settings)
-    found = preview(config, settings=settings, tokenizer=tokenizer, rows=rows, start=start)
-    if not found.rows and start:
-        start = 0
-        found = preview(config, settings=settings, tokenizer=tokenizer, rows=rows, start=0)
-    return found, start
-
-
-def _card(config: RunConfig, settings: Settings, found: tuple[Preview, int]) -> str:
-    from studio.data.sources import open_source
-
-    preview, start = found
-    table = open_source(config.data.source, split=config.data.split, settings=settings)
-    card = json.loads(tokens.payload(preview))
-    card["start"] = start
-    card["source"] = say(here(), "data.rows", count=f"{len(table.rows):,}") + (
-        f" · {_size(table.size_bytes)}" if table.size_bytes else ""
-    )
-    used = ", ".join(preview.mapped.columns.values())
-    card["reason"] = (
-        say(here(), "data.detected", format=preview.mapped.format) if config.data.format == "auto" else used
-    )
-    return json.dumps(card, ensure_ascii=False)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
-
-
-def _role_updates(config: RunConfig, settings: Settings, roles: dict[str, Any], *, forget: bool) -> list[Any]:
-    """The dropdowns of the format's roles, with the table's columns; even where the mapping itself failed."""
-    from studio.data.prepare import map_columns
-    from studio.data.sources import open_source
-
-    try:
-        table = open_source(config.data.source, split=config.data.split, settings=settings)
-    except StudioError:
-        return [gr.skip()] * len(roles)
-    found: dict[str, str] = {}
-    layout = FORMATS.get(config.data.format)
-    try:
-        mapped = map_columns(table, config.data)
-        found, layout = mapped.columns, FORMATS[mapped.format]
-    except StudioError:
-        found = layout.assign(table.columns, config.data.columns) if layout else {}
-    wanted = {role.name: role for role in layout.roles} if layout else {}
-    return [
-        _role_update(table, found.get(name), required=wanted[name].required, forget=forget) if name in wanted
-        else gr.update(visible=False, **({"value": AUTO} if forget else {}))
-        for name in roles
-    ]  # fmt: skip
-
-
-def _role_update(table: Table, column: str | None, *, required: bool, forget: bool) -> Any:
-    auto = say(here(), "data.auto", column=column) if column else say(here(), "data.auto_none")
-    choices = [(auto, AUTO), *((one, one) for one in table.columns)]
-    if not required:
-        choices.append((say(here(), "data.leave_out"), ""))
-    return gr.update(visible=True, choices=choices, **({"value": AUTO} if forget else {}))
-
-
-def store_upload(path: Path, settings: Settings) -> Path:
-    """Copy an uploaded file into the workspace, under a name made here from its name and content."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError("{file} is not a JSONL, JSON, CSV or Parquet file.", file=path.name)
-    with path.open("rb") as file:
-        mark = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-    settings.prepare_workspace()
-    target = settings.uploads_dir / f"{slug(path.stem)}-{mark}{suffix}"
-    if not target.exists():
-        staged = target.with_suffix(f"{suffix}.part")
-        shutil.copyfile(path, staged)
-        staged.replace(target)
-    return target
+    gr.on(events, looking("all"), inputs, outputs, **quiet)

@@ -11,12 +11,13 @@ from gradio.components import Component
 
 from studio.config import RunConfig
 from studio.config.model import SMOLLM2, STARTER
-from studio.errors import ConfigError, StudioError
+from studio.errors import StudioError
 from studio.settings import ASSETS
+from studio.ui.draft import Unfinished
 from studio.ui.facts import facts_card
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
-from studio.ui.words import say
+from studio.ui.words import say, translate_text
 
 if TYPE_CHECKING:
     from studio.model.memory import ModelFacts
@@ -86,7 +87,7 @@ def _read_name(kind: str, named: str) -> dict[str, Any]:
     if kind != OTHER:
         return {"model.model_name_or_path": kind}
     if not named or not named.strip():
-        raise ConfigError("No model is named yet. Type a Hub id or a folder, or take the starter.")
+        raise Unfinished("No model is named yet. Type a Hub id or a folder, or take the starter.")
     return {"model.model_name_or_path": named.strip()}
 
 
@@ -136,11 +137,15 @@ def _facts(page: Page, values: Mapping[Component, Any]) -> tuple[str, str]:
         config = page.draft.read(values, "model").model
         missing = needs_download(config, settings)
         facts = describe(config, settings)
+    except Unfinished as error:
+        return json.dumps(
+            {"state": "pending", "lines": [{"text": sentence(error), "cls": "amber"}]}, ensure_ascii=False
+        ), ""
     except StudioError as error:
         return json.dumps({"error": sentence(error)}, ensure_ascii=False), ""
-    fetch = missing or say(here(), "cards.nothing_to_fetch")
+    fetch = translate_text(here(), missing) if missing else say(here(), "cards.nothing_to_fetch")
     lines = [{"text": fetch, "cls": "amber" if missing else "dim"}]
-    lines += [{"text": str(note), "cls": "dim"} for note in facts.notes if note != missing]
+    lines += [{"text": translate_text(here(), note), "cls": "dim"} for note in facts.notes if note != missing]
     card = {"state": "ok", "tiles": _tiles(facts), "lines": lines, "model": config.model_dump()}
     return json.dumps(card, ensure_ascii=False), "yes"
 
@@ -167,5 +172,7 @@ def _quantizations(page: Page) -> Any:
     choices = []
     for name, reason in quantizations().items():
         label = say(lang, f"choices.model.quantization.{name}")
-        choices.append((say(lang, "model.not_here", name=label, reason=reason) if reason else label, name))
+        choices.append(
+            (say(lang, "model.not_here", name=label, reason=translate_text(lang, reason)) if reason else label, name)
+        )
     return gr.update(choices=choices)

@@ -69,7 +69,13 @@ def _settings(page: Page) -> list[Component]:
         gr.Markdown(i18n("train.settings"), elem_classes=["card-title"])
         choices = [(i18n("train.simple"), "simple"), (i18n("train.advanced"), "advanced")]
         level = gr.Radio(
-            choices, value="simple", show_label=False, container=False, elem_id="train-level", elem_classes=["seg"]
+            choices,
+            value="simple",
+            label=i18n("train.level"),
+            show_label=False,
+            container=False,
+            elem_id="train-level",
+            elem_classes=["seg"],
         )
     gr.Checkbox(False, label=i18n("train.unfold"), container=False, elem_classes=["fold-toggle"])
     for group in SIMPLE:
