@@ -173,7 +173,7 @@ def _chat(arguments: argparse.Namespace) -> int:
 
         slot = ModelSlot(settings)
         slot.load(config.model, progress=_tell)
-        slot.attach(record.run_id, record.path / "adapter")
+        slot.attach(record.run_id, trained)
         turns = compare(
             slot, messages, messages, adapter_id=record.run_id, generation=generation, stop=threading.Event()
         )

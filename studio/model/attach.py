@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import ModelError
 from studio.model.adapter_file import AdapterFile, lora_config, read_adapter
 from studio.model.folder import explained
-from studio.model.load import LoadedModel
+from studio.model.load import LoadedModel, load_model
 from studio.model.share import shared_copy
+from studio.settings import Settings
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
 
 def attached(base: LoadedModel, folder: Path) -> PeftModel:
@@ -37,6 +40,20 @@ def attached(base: LoadedModel, folder: Path) -> PeftModel:
         adapted.requires_grad_(False)
         adapted.eval()
         return adapted
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds all weights of a model, not an adapter."""
+    return (folder / "model.safetensors").is_file() or (folder / "model.safetensors.index.json").is_file()
+
+
+def tuned(base: LoadedModel, folder: Path, settings: Settings) -> PreTrainedModel:
+    """A fully fine-tuned model from its own folder, in the base's dtype and place."""
+    config = base.config.model_copy(
+        update={"model_name_or_path": str(folder), "revision": None, "dtype": base.dtype, "quantization": "none"}
+    )
+    # The folder is a run's, written by the studio: the ban on local paths of a public Space is not about it.
+    return load_model(config, replace(settings, mode="local")).model
 
 
 def _wrong_base(adapter: AdapterFile, base: LoadedModel) -> ModelError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from studio.config import ModelConfig
 from studio.errors import BusyError, ModelError
-from studio.model.attach import attached
+from studio.model.attach import attached, is_model, tuned
 from studio.model.load import LoadedModel, load_model
 from studio.model.progress import Progress
 from studio.model.share import fingerprint, private_copy, shared_copy
@@ -35,7 +35,7 @@ class ModelSlot:
         self.settings = settings
         self.loaded: LoadedModel | None = None
         self._first = ""
-        self._adapted: dict[str, PeftModel] = {}
+        self._adapted: dict[str, PeftModel | PreTrainedModel] = {}
         self._free = threading.Condition()
         self._holder: str | None = None
         self._thread: int | None = None
@@ -117,10 +117,13 @@ class ModelSlot:
         return private_copy(self._base().model) if copy else shared_copy(self._base().model)
 
     def attach(self, adapter_id: str, folder: Path) -> None:
-        """Put a saved adapter on the base under `adapter_id`, in place of one of that name."""
+        """Put a saved adapter on the base under `adapter_id`, in place of one of that name.
+
+        A folder of all weights (full fine-tuning) is loaded beside the base, in memory of its own.
+        """
         with self.lease("loading an adapter"):
             base = self._base()
-            adapted = attached(base, folder)
+            adapted = tuned(base, folder, self.settings) if is_model(folder) else attached(base, folder)
             self._adapted.pop(adapter_id, None)
             while len(self._adapted) >= MOST_ADAPTERS:
                 self._adapted.pop(next(iter(self._adapted)))
@@ -131,8 +134,8 @@ class ModelSlot:
         with self.lease("removing an adapter"):
             self._adapted.pop(adapter_id, None)
 
-    def adapted_model(self, adapter_id: str) -> PeftModel:
-        """The base with one adapter, for reading."""
+    def adapted_model(self, adapter_id: str) -> PeftModel | PreTrainedModel:
+        """The base with one adapter (or what full fine-tuning made of it), for reading."""
         self._base()
         found = self._adapted.get(adapter_id)
         if found is None:

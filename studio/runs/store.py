@@ -44,6 +44,13 @@ class RunRecord:
     error: str | None = None
     has_adapter: bool = False
 
+    @property
+    def trained(self) -> Path | None:
+        """The folder that Chat compares with the base: the adapter, or all weights of a full fine-tuning."""
+        if self.has_adapter:
+            return self.path / ADAPTER
+        return self.path / MODEL if (self.path / MODEL / "model.safetensors").is_file() else None
+
     def config(self) -> RunConfig:
         return build(read_yaml(self.path / RUN_YAML), name=str(self.path / RUN_YAML))
 

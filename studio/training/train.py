@@ -94,8 +94,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
         steps = int(trainer.state.global_step)
         del trainer
-    if config.adapter is not None:
-        slot.attach(run_dir.name, saved)
+    slot.attach(run_dir.name, saved)
     status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
     log.write(
         status,

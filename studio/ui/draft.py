@@ -136,21 +136,27 @@ def mistake(error: ValidationError) -> ConfigError:
     kind, bounds = str(first["type"]), first.get("ctx", {})
     if kind == "value_error":  # a rule of config.rules: already a sentence
         return ConfigError("{problem}", problem=bounds["error"])
+    limit = next((figure(bounds[one]) for one in ("gt", "ge", "lt", "le") if one in bounds), "")
     named = {"setting": ".".join(map(str, first["loc"][:2])), "value": str(first.get("input"))[:60]}
     match kind:
         case "greater_than":
-            return ConfigError("{setting} must be more than {bound}; it is {value}.", bound=bounds["gt"], **named)
+            return ConfigError("{setting} must be more than {bound}; it is {value}.", bound=limit, **named)
         case "greater_than_equal":
-            return ConfigError("{setting} must be at least {bound}; it is {value}.", bound=bounds["ge"], **named)
+            return ConfigError("{setting} must be at least {bound}; it is {value}.", bound=limit, **named)
         case "less_than":
-            return ConfigError("{setting} must be less than {bound}; it is {value}.", bound=bounds["lt"], **named)
+            return ConfigError("{setting} must be less than {bound}; it is {value}.", bound=limit, **named)
         case "less_than_equal":
-            return ConfigError("{setting} must be at most {bound}; it is {value}.", bound=bounds["le"], **named)
+            return ConfigError("{setting} must be at most {bound}; it is {value}.", bound=limit, **named)
         case "int_parsing" | "int_from_float" | "int_type":
             return ConfigError("{setting} must be a whole number; it is {value}.", **named)
         case "float_parsing" | "float_type":
             return ConfigError("{setting} must be a number; it is {value}.", **named)
     return ConfigError("{setting} cannot be {value} ({problem}).", problem=first["msg"], **named)
+
+
+def figure(bound: float) -> str:
+    """A bound as one writes it: 8, 0.5, 4294967296."""
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
 def _under(key: str, prefixes: tuple[str, ...]) -> bool:

@@ -138,7 +138,9 @@ def test_full_fine_tuning_trains_a_copy(store: RunStore, slot: ModelSlot, settin
     run_dir = store.create(config)
     train(config, run_dir, slot, settings=settings)
     assert slot.fingerprint() == before
-    assert (run_dir / "model" / "model.safetensors").is_file()
+    assert store.open(run_dir.name).trained == run_dir / "model"
+    base = {one.data_ptr() for one in slot.base_model().parameters()}
+    assert not any(one.data_ptr() in base for one in slot.adapted_model(run_dir.name).parameters())
     started = next(event for event in store.open(run_dir.name).events()[0] if event["kind"] == "started")
     assert started["trainable_parameters"] == started["total_parameters"]
 
