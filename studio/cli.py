@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from studio.config import GenerationConfig, RunConfig
-from studio.config.files import flat_flags, load, parse_set, parse_value
+from studio.config import RunConfig
+from studio.config.files import build, flat_flags, load, parse_set, parse_value
 from studio.errors import ConfigError, StudioError
 from studio.runs.events import Event
 from studio.runs.store import RunStore
@@ -153,16 +153,11 @@ def _preview(arguments: argparse.Namespace) -> int:
 def _chat(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     record = RunStore(settings.runs_dir).open(arguments.run_id)
-    if not record.has_adapter:
-        raise ConfigError(
-            "The run {run} has no adapter to compare ({status}).", run=record.run_id, status=record.status
-        )
-    config = record.config()
+    trained, config = record.weights(), record.config()
     changes = {"max_new_tokens": arguments.max_new_tokens, "temperature": arguments.temperature, "seed": arguments.seed}
     chosen = {name: value for name, value in changes.items() if value is not None}
-    if "max_new_tokens" in chosen and chosen["max_new_tokens"] < 1:
-        raise ConfigError("--max-new-tokens is {value}; it must be at least 1.", value=chosen["max_new_tokens"])
-    generation = GenerationConfig(**{**config.generation.model_dump(), **chosen})
+    data = {**config.model_dump(), "generation": {**config.generation.model_dump(), **chosen}}
+    generation = build(data, name="the command line").generation
     system = arguments.system if arguments.system is not None else config.data.system_prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": arguments.prompt})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,3 +27,42 @@ def settings(tmp_path: Path) -> Settings:
     made = Settings(mode="local", workspace=tmp_path / "workspace", cache=cache)
     made.prepare_workspace()
     return made
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def find_chromium() -> str | None:
+    """A Chromium of the system, else the one that `playwright install chromium` fetched."""
+    named = os.environ.get("TUNEFORK_CHROMIUM")
+    found = named or next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found:
+        return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        own = play.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a Chromium the page's tests are skipped, unless TUNEFORK_BROWSER=required (CI): then they fail."""
+    driving = [item for item in items if item.get_closest_marker("browser")]
+    if not driving or os.environ.get("TUNEFORK_BROWSER") == "required" or find_chromium():
+        return
+    for item in driving:
+        item.add_marker(pytest.mark.skip(reason="no Chromium: install one, or run `playwright install chromium`"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium for the whole session."""
+    from playwright.sync_api import sync_playwright
+
+    path = find_chromium()
+    assert path, "TUNEFORK_BROWSER=required, but there is no Chromium"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()

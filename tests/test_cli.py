@@ -177,6 +177,11 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     assert done.returncode == 2 and "no run" in done.stderr
 
 
+def test_chat_settings_out_of_bounds_are_one_sentence(trained: dict[str, Any], workspace: Path) -> None:
+    done = launch("chat", trained["run_id"], "--prompt", "x", "--temperature", 9, "--workspace", workspace)
+    assert done.returncode == 2 and "generation.temperature" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_ctrl_c_keeps_the_adapter(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "launch.py", "train", "--max_steps", "100000", "--workspace", str(tmp_path), "--json"],

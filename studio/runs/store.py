@@ -51,6 +51,16 @@ class RunRecord:
             return self.path / ADAPTER
         return self.path / MODEL if (self.path / MODEL / "model.safetensors").is_file() else None
 
+    def weights(self) -> Path:
+        """`trained`, or a sentence where the run has saved nothing."""
+        if self.trained is None:
+            raise WorkspaceError(
+                "The run {run} has nothing to compare: it is {status} and has saved no weights.",
+                run=self.run_id,
+                status=self.status,
+            )
+        return self.trained
+
     def config(self) -> RunConfig:
         return build(read_yaml(self.path / RUN_YAML), name=str(self.path / RUN_YAML))
 

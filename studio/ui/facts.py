@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import gradio as gr
 
 from studio.settings import ASSETS
 
 
+def as_value(card: Any) -> str:
+    """A card as the JSON string that a gr.HTML is given. `<` is written as an escape, so that it holds no markup."""
+    return json.dumps(card, ensure_ascii=False, default=str).replace("<", "\\u003c")
+
+
 def facts_card(elem_id: str) -> gr.HTML:
     """Value: JSON `{state, tick, tiles: [{value, word, kind}], lines: [{text, cls}], error}` (see assets/facts.js)."""
     return gr.HTML(
-        json.dumps({"state": "warming"}),
+        as_value({"state": "warming"}),
         elem_id=elem_id,
         html_template="<div class='tf-facts' data-state='warming'><p class='tf-error' role='alert'></p>"
         "<div class='tf-tiles'></div><div class='tf-lines'></div></div>",

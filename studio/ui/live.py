@@ -128,7 +128,7 @@ def _head(record: RunRecord) -> dict[str, Any]:
         "method": record.method,
         "model": record.model,
         "created": record.created,
-        "adapter": record.has_adapter,
+        "adapter": record.trained is not None,
     }
 
 

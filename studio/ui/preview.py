@@ -5,7 +5,6 @@ Errors are part of the answer, so that they show in the card where they arose. K
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,20 +103,16 @@ def _preview(config: RunConfig, settings: Settings, view: tuple[int, int]) -> tu
 def _card(config: RunConfig, settings: Settings, found: tuple[Preview, int]) -> str:
     from studio.model.load import load_tokenizer, tokenizer_notes
 
-    preview, start = found
+    (preview, start), lang = found, here()
     table = _table(config.data.source, config.data.split, settings)
-    card = json.loads(tokens.payload(preview, lang=here()))
-    card["start"] = start
-    tokenizer = load_tokenizer(config.model, settings)
-    card["notes"] += [translate_text(here(), note) for note in tokenizer_notes(tokenizer, config.model)]
-    card["source"] = say(here(), "data.rows", count=f"{len(table.rows):,}") + (
-        f" · {_size(table.size_bytes)}" if table.size_bytes else ""
-    )
-    used = ", ".join(preview.mapped.columns.values())
-    card["reason"] = (
-        say(here(), "data.detected", format=preview.mapped.format) if config.data.format == "auto" else used
-    )
-    return json.dumps(card, ensure_ascii=False)
+    source = say(lang, "data.rows", count=f"{len(table.rows):,}")
+    if table.size_bytes:
+        source += f" · {_size(table.size_bytes)}"
+    reason = ", ".join(preview.mapped.columns.values())
+    if config.data.format == "auto":
+        reason = say(lang, "data.detected", format=preview.mapped.format)
+    notes = tokenizer_notes(load_tokenizer(config.model, settings), config.model)
+    return tokens.payload(preview, lang=lang, notes=notes, start=start, source=source, reason=reason)
 
 
 def _size(count: int) -> str:

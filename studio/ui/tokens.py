@@ -6,11 +6,13 @@ Whatever a file holds goes to the page as data and is drawn with textContent: it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from studio.settings import ASSETS
+from studio.ui.facts import as_value
 from studio.ui.words import Language, translate_text
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ ROWS_SHOWN = (1, 3, 8)
 DEFAULT_VIEW = {"start": 0, "rows": ROWS_SHOWN[1]}
 
 
-def payload(preview: Preview, *, lang: Language) -> str:
-    """What the card draws: rows of tokens, the raw rows, the rendered text, the digest."""
+def payload(preview: Preview, *, lang: Language, notes: Sequence[str] = (), **more: Any) -> str:
+    """What the card draws: rows of tokens, the raw rows, the rendered text, the digest; `more` is added as it is."""
     rows = [row_of(row) for row in preview.rows]
-    return json.dumps(
+    return as_value(
         {
             "state": "ok",
             "rows": rows,
@@ -34,10 +36,9 @@ def payload(preview: Preview, *, lang: Language) -> str:
             "text": [text[:LETTERS_DRAWN] for text in preview.text],
             "of": preview.of,
             "digest": preview.digest,
-            "notes": [translate_text(lang, note) for note in preview.notes],
-        },
-        ensure_ascii=False,
-        default=str,
+            "notes": [translate_text(lang, note) for note in (*preview.notes, *notes)],
+            **more,
+        }
     )
 
 
@@ -75,12 +76,12 @@ def shorten(value: Any) -> Any:
 
 def problem(sentence: str) -> str:
     """The card with a red line; the last good preview stays, dimmed."""
-    return json.dumps({"state": "error", "error": sentence}, ensure_ascii=False)
+    return as_value({"state": "error", "error": sentence})
 
 
 def pending(sentence: str) -> str:
     """The card while the model's files are not here yet."""
-    return json.dumps({"state": "pending", "error": sentence}, ensure_ascii=False)
+    return as_value({"state": "pending", "error": sentence})
 
 
 def token_card() -> gr.HTML:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +11,11 @@ import pytest
 
 from studio.settings import Settings
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("TUNEFORK_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
     pytest.mark.filterwarnings("ignore"),  # what Gradio's server warns about is not ours
 ]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 STEP = "+(document.querySelector('#train-plot [data-step]')?.dataset.step ?? 0)"
 STATUS = "document.querySelector('#train-plot [data-status]')?.dataset.status"
 
@@ -43,16 +37,15 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]
 
 
 @pytest.fixture
-def page(studio: tuple[str, Any]) -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(viewport={"width": 1280, "height": 840}, locale="en-US").new_page()
-        page.faults, page.outside = [], []
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on("request", lambda one: None if "127.0.0.1" in one.url else page.outside.append(one.url))
-        page.goto(studio[0])
-        yield page
-        browser.close()
+def page(studio: tuple[str, Any], chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 840}, locale="en-US")
+    page = context.new_page()
+    page.faults, page.outside = [], []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("request", lambda one: None if "127.0.0.1" in one.url else page.outside.append(one.url))
+    page.goto(studio[0])
+    yield page
+    context.close()
 
 
 def open_tab(page: Any, name: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,10 @@ from studio.runs import EventLog, RunStore
 from studio.runs.store import hold
 from studio.settings import Settings
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("TUNEFORK_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
     pytest.mark.filterwarnings("ignore"),  # what Gradio's server warns about is not ours
 ]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = '<img src=x onerror="window.hit=1">${window.hit=1}{{x}}'
 STEP = "+(document.querySelector('#{plot} [data-step]')?.dataset.step ?? 0)"
 
@@ -64,16 +58,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, RunS
     blocks.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def visit(browser: Any, url: str, tab: str, *, width: int = 1280, dark: bool = False) -> Any:
-    context = browser.new_context(
+def visit(chromium: Any, url: str, tab: str, *, width: int = 1280, dark: bool = False) -> Any:
+    context = chromium.new_context(
         viewport={"width": width, "height": 840}, color_scheme="dark" if dark else "light", locale="en-US"
     )
     page = context.new_page()
@@ -99,9 +85,9 @@ def ink(page: Any) -> list[int]:
     }""")
 
 
-def test_the_whole_run_is_there_on_reload_and_nothing_in_it_is_executed(studio: Any, browser: Any) -> None:
+def test_the_whole_run_is_there_on_reload_and_nothing_in_it_is_executed(studio: Any, chromium: Any) -> None:
     url, _ = studio
-    page = visit(browser, url, "train")
+    page = visit(chromium, url, "train")
     for _ in range(2):
         wait_for_step(page, 3000)
         assert page.locator("#train-plot .tf-run-name").inner_text() == HOSTILE[:80]
@@ -120,11 +106,11 @@ def test_the_whole_run_is_there_on_reload_and_nothing_in_it_is_executed(studio: 
     assert page.faults == []
 
 
-def test_two_pages_follow_a_run_as_it_grows(studio: Any, browser: Any) -> None:
+def test_two_pages_follow_a_run_as_it_grows(studio: Any, chromium: Any) -> None:
     url, store = studio
     folder, log = write_run(store, name="growing", steps=10, total=40)
     with hold(folder), log:
-        pages = [visit(browser, url, "train"), visit(browser, url, "train", width=390, dark=True)]
+        pages = [visit(chromium, url, "train"), visit(chromium, url, "train", width=390, dark=True)]
         for page in pages:
             wait_for_step(page, 10)
             assert page.locator("#train-plot .tf-badge").inner_text() == "running · step 10 of 40"
@@ -140,9 +126,9 @@ def test_two_pages_follow_a_run_as_it_grows(studio: Any, browser: Any) -> None:
             assert page.faults == []
 
 
-def test_the_canvas_follows_the_theme_and_reads_a_point(studio: Any, browser: Any) -> None:
+def test_the_canvas_follows_the_theme_and_reads_a_point(studio: Any, chromium: Any) -> None:
     url, _ = studio
-    page = visit(browser, url, "train")
+    page = visit(chromium, url, "train")
     page.wait_for_selector("#train-plot .tf-run-name:not(:empty)")
     page.wait_for_timeout(500)
     light = ink(page)
@@ -156,16 +142,16 @@ def test_the_canvas_follows_the_theme_and_reads_a_point(studio: Any, browser: An
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("tab", ["train", "chat", "runs"])
-def test_no_tab_scrolls_sideways(studio: Any, browser: Any, tab: str, width: int) -> None:
-    page = visit(browser, studio[0], tab, width=width)
+def test_no_tab_scrolls_sideways(studio: Any, chromium: Any, tab: str, width: int) -> None:
+    page = visit(chromium, studio[0], tab, width=width)
     page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.faults == []
 
 
-def test_a_quiet_run_costs_two_bytes_a_poll(studio: Any, browser: Any) -> None:
+def test_a_quiet_run_costs_two_bytes_a_poll(studio: Any, chromium: Any) -> None:
     url, _ = studio
-    page = visit(browser, url, "train")
+    page = visit(chromium, url, "train")
     page.wait_for_selector("#train-plot .tf-run-name:not(:empty)")
     page.wait_for_timeout(1000)
     bodies: list[bytes] = []

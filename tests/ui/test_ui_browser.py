@@ -96,7 +96,7 @@ def test_an_upload_is_mapped_and_nothing_in_it_runs(browser: Any, served: str, t
     wait_for(page, "t.dataset.state === 'ok'")
     for view in ("tokens", "text", "raw"):
         page.locator(f"#view-{view}").click()
-        assert "onerror" in page.locator(".tf-rows").inner_text()
+        assert "onerror" in page.locator(".tf-rows").text_content()
     assert page.locator(".tf-rows img, .tf-rows script").count() == 0
     assert complaints == []
 

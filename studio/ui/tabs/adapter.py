@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from gradio.components import Component
 from studio.config import RunConfig
 from studio.config.adapter import ALL_LINEAR, ATTENTION
 from studio.errors import ConfigError, StudioError
-from studio.ui.facts import facts_card
+from studio.ui.facts import as_value, facts_card
 from studio.ui.form import edited
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
@@ -115,7 +114,7 @@ def _answer(page: Page, values: Mapping[Component, Any], *, picked: Component) -
         config = page.draft.read(values, "model", "adapter")
         trainable, total = count_trainable(config.adapter, config.model, settings)
     except StudioError as error:
-        return [json.dumps({"error": sentence(error)}, ensure_ascii=False), "", update]
+        return [as_value({"error": sentence(error)}), "", update]
     return [_card(config, facts, trainable=trainable, total=total), "yes", update]
 
 
@@ -139,4 +138,4 @@ def _card(config: RunConfig, facts: ModelFacts, *, trainable: int, total: int) -
         scale = config.adapter.lora_alpha / (config.adapter.r**0.5 if config.adapter.use_rslora else config.adapter.r)
         lines.append({"text": say(lang, "cards.scale", scale=f"{scale:.3g}"), "cls": "dim"})
     card = {"state": "ok", "tiles": tiles, "lines": lines}
-    return json.dumps(card, ensure_ascii=False)
+    return as_value(card)

@@ -136,7 +136,7 @@ def _example(name: str) -> Callable[[], str]:
 
 def _choice(services: Services, chosen: str | None) -> Any:
     """The runs that have an adapter, newest first; the chosen one stays chosen while it is there."""
-    runs = [run for run in services.store.list() if run.has_adapter]
+    runs = [run for run in services.store.list() if run.trained]
     known = {run.run_id for run in runs}
     value = chosen if chosen in known else runs[0].run_id if runs else None
     hint = say(here(), "chat.run_help" if runs else "chat.no_runs")
@@ -241,7 +241,7 @@ def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None
     if record.run_id not in slot.adapters:
         talk.state("attaching")
         yield talk.text
-        slot.attach(record.run_id, record.path / "adapter")
+        slot.attach(record.run_id, record.weights())
     talk.heading("adapter", record.name)
     mark = (id(slot.loaded), slot.adapters)
     if talk.checked != mark:  # once after each load, each run and each adapter; a few milliseconds

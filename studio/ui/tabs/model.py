@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from studio.config.model import SMOLLM2, STARTER
 from studio.errors import StudioError
 from studio.settings import ASSETS
 from studio.ui.draft import Unfinished
-from studio.ui.facts import facts_card
+from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
 from studio.ui.words import say, translate_text
@@ -138,16 +137,16 @@ def _facts(page: Page, values: Mapping[Component, Any]) -> tuple[str, str]:
         missing = needs_download(config, settings)
         facts = describe(config, settings)
     except Unfinished as error:
-        return json.dumps(
+        return as_value(
             {"state": "pending", "lines": [{"text": sentence(error), "cls": "amber"}]}, ensure_ascii=False
         ), ""
     except StudioError as error:
-        return json.dumps({"error": sentence(error)}, ensure_ascii=False), ""
+        return as_value({"error": sentence(error)}), ""
     fetch = translate_text(here(), missing) if missing else say(here(), "cards.nothing_to_fetch")
     lines = [{"text": fetch, "cls": "amber" if missing else "dim"}]
     lines += [{"text": translate_text(here(), note), "cls": "dim"} for note in facts.notes if note != missing]
     card = {"state": "ok", "tiles": _tiles(facts), "lines": lines, "model": config.model_dump()}
-    return json.dumps(card, ensure_ascii=False), "yes"
+    return as_value(card), "yes"
 
 
 def _tiles(facts: ModelFacts) -> list[dict[str, Any]]:

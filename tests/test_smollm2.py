@@ -1,0 +1,70 @@
+"""A real model on a real file, from the command line. Fetched once into the user's cache, then from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
+
+
+def launch(*arguments: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "launch.py", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def alpaca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The captain's rows as a JSON file of instruction and output."""
+    text = (ROOT / "assets" / "samples" / "captain_byte.jsonl").read_text(encoding="utf-8")
+    turns = [json.loads(line)["messages"] for line in text.splitlines()]
+    rows = [{"instruction": asked["content"], "input": "", "output": told["content"]} for asked, told in turns]
+    path = tmp_path_factory.mktemp("data") / "alpaca.json"
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(alpaca: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """The shipped example, on that file, three times over 16 short rows."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    done = launch(
+        "train", ROOT / "assets" / "runs" / "smollm2-alpaca.yaml", "--source", alpaca, "--max_steps", 12,
+        "--max_train_rows", 16, "--eval_fraction", 0, "--learning_rate", 2e-3, "--max_length", 128, "--workspace", workspace, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout), workspace
+
+
+def test_smollm2_trains_on_a_file(run: tuple[dict[str, Any], Path]) -> None:
+    face, workspace = run
+    lines = (workspace / "runs" / face["run_id"] / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [event["loss"] for event in map(json.loads, lines) if event["kind"] == "log"]
+    assert face["status"] == "finished" and len(losses) == 12
+    # An epoch is four steps, so the first and the last four saw the same rows.
+    assert sum(losses[-4:]) < 0.8 * sum(losses[:4]), losses
+
+
+def test_chat_compares_and_the_base_knows_its_facts(run: tuple[dict[str, Any], Path]) -> None:
+    face, workspace = run
+    done = launch(
+        "chat", face["run_id"], "--prompt", "What is the capital of France?", "--temperature", 0,
+        "--max-new-tokens", 24, "--workspace", workspace, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    replies = json.loads(done.stdout)
+    assert "Paris" in replies["base"] and replies["adapter"] != replies["base"]
