@@ -137,9 +137,7 @@ def _facts(page: Page, values: Mapping[Component, Any]) -> tuple[str, str]:
         missing = needs_download(config, settings)
         facts = describe(config, settings)
     except Unfinished as error:
-        return as_value(
-            {"state": "pending", "lines": [{"text": sentence(error), "cls": "amber"}]}, ensure_ascii=False
-        ), ""
+        return as_value({"state": "pending", "lines": [{"text": sentence(error), "cls": "amber"}]}), ""
     except StudioError as error:
         return as_value({"error": sentence(error)}), ""
     fetch = translate_text(here(), missing) if missing else say(here(), "cards.nothing_to_fetch")
