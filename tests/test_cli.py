@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,6 +150,8 @@ def bad_files(folder: Path) -> dict[str, tuple[dict[str, Any], str]]:
             "question",
         ),
         "extra typo": ({"training": {"extra": {"neftune_noise": 1}}}, "neftune_noise_alpha"),
+        "extra type": ({"training": {"extra": {"neftune_noise_alpha": "much"}}}, "neftune_noise_alpha"),
+        "optimizer": ({"training": {"optim": "adamw_troch"}}, "adamw_torch"),
         "target": ({"adapter": {"type": "lora", "target_modules": ["q_prj"]}}, "q_proj"),
         "nothing supervised": ({"training": {"max_length": 8}}, "max_length"),
     }
@@ -156,7 +159,7 @@ def bad_files(folder: Path) -> dict[str, tuple[dict[str, Any], str]]:
 
 BAD = (
     "model path", "no weights", "unknown key", "broken line", "empty file", "no file", "unknown column",
-    "extra typo", "target", "nothing supervised",
+    "extra typo", "extra type", "optimizer", "target", "nothing supervised",
 )  # fmt: skip
 
 
@@ -180,6 +183,29 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
 def test_chat_settings_out_of_bounds_are_one_sentence(trained: dict[str, Any], workspace: Path) -> None:
     done = launch("chat", trained["run_id"], "--prompt", "x", "--temperature", 9, "--workspace", workspace)
     assert done.returncode == 2 and "generation.temperature" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--port", "99999"], "65535"),
+        (["--host", "0.0.0.0"], "--auth"),
+        (["--auth", "me"], "USER:PASS"),
+        (["--workspace", __file__], "--workspace"),
+    ],
+)
+def test_the_page_refuses_what_cannot_be_served(arguments: list[str], word: str, tmp_path: Path) -> None:
+    done = launch("--workspace", tmp_path, "--no-browser", *arguments)
+    assert done.returncode == 2 and word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = launch("--no-browser", "--port", port, "--workspace", tmp_path)
+    assert done.returncode == 2 and str(port) in done.stderr and "--port" in done.stderr
 
 
 def test_ctrl_c_keeps_the_adapter(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ def run(alpaca: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
     workspace = tmp_path_factory.mktemp("workspace")
     done = launch(
         "train", ROOT / "assets" / "runs" / "smollm2-alpaca.yaml", "--source", alpaca, "--max_steps", 12,
-        "--max_train_rows", 16, "--eval_fraction", 0, "--learning_rate", 2e-3, "--max_length", 128, "--workspace", workspace, "--json",
+        "--max_train_rows", 16, "--eval_fraction", 0, "--learning_rate", 2e-3, "--max_length", 128,
+        "--workspace", workspace, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout), workspace

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from studio.config.mistakes import sentence
 from studio.config.model import SMOLLM2, STARTER
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
@@ -92,8 +92,12 @@ def build(data: Mapping[str, Any], *, name: str = "the settings") -> RunConfig:
     try:
         return RunConfig.model_validate(dict(data))
     except ValidationError as error:
-        sentences = [_sentence(one) for one in error.errors()[:3]]
-        raise ConfigError("{file}: {problems}", file=name, problems=" ".join(sentences)) from error
+        names = {key: tuple(kind.model_fields) for key, kind in sections().items()} | {
+            "": tuple(RunConfig.model_fields)
+        }
+        flags = {flag: dotted for flag, (dotted, _) in flat_flags().items()}
+        problem = sentence(error.errors(), names=names, flags=flags)
+        raise ConfigError("{file}: {problem}", file=name, problem=problem) from error
 
 
 def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConfig:
@@ -192,37 +196,3 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     if dotted == "method" and isinstance(here.get("method"), dict) and isinstance(value, str):
         value = {**here["method"], "type": value}
     here[last] = value
-
-
-def _sentence(error: Any) -> str:
-    """One pydantic error -> one sentence that names the key and, for a typo, the likeliest name."""
-    location = [part for part in error["loc"] if isinstance(part, str) and not part.startswith("function-")]
-    key = ".".join(part for part in location if part not in METHODS)
-    kind, value = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        return _unknown(key)
-    if kind == "value_error":
-        sentence = str(error["ctx"]["error"])
-        return sentence if not key else f"{key}: {sentence}"
-    if kind in ("union_tag_invalid", "literal_error") and key == "method":
-        return f"method {value!r} is unknown; there are: {', '.join(METHODS)}."
-    shown = repr(value)
-    return f"{key} is {shown[:60]}: {_lower(error['msg'])}."
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
-def _unknown(key: str) -> str:
-    section, _, last = key.rpartition(".")
-    table = sections()
-    kind: type[BaseModel] = RunConfig if not section else table.get(section.split(".")[0], _Top)
-    names = list(kind.model_fields)
-    near = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
-    if near:
-        return f"{key} is not a setting; did you mean {near[0]}?"
-    elsewhere = flat_flags().get(last)
-    if elsewhere:
-        return f"{key} is not a setting; did you mean {elsewhere[0]}?"
-    return f"{key} is not a setting; there are: {', '.join(names)}."

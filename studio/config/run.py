@@ -46,7 +46,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
         for rule in RULES:
-            sentence = rule(self)
-            if sentence:
-                raise ValueError(sentence)
+            broken = rule(self)
+            if broken is not None:
+                raise ValueError(broken)
         return self

@@ -70,8 +70,8 @@ class Method(Section):
         """The trainer, ready for `.train()`."""
         raise NotImplementedError
 
-    def argument_names(self) -> frozenset[str]:
-        """The names that `training.extra` may hold: the fields of the trainer's own config class."""
+    def argument_types(self) -> dict[str, Any]:
+        """Name -> type of what `training.extra` may hold: the fields of the trainer's own config class."""
         raise NotImplementedError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.errors import DataError
 from studio.methods.base import DatasetType, Method, Parts, pin, pinned
@@ -104,9 +104,11 @@ class SFT(Method):
                 callbacks=list(parts.callbacks),
             )
 
-    def argument_names(self) -> frozenset[str]:
+    def argument_types(self) -> dict[str, Any]:
         from dataclasses import fields
+        from typing import get_type_hints
 
         from trl import SFTConfig
 
-        return frozenset(field.name for field in fields(SFTConfig))
+        kinds = get_type_hints(SFTConfig)
+        return {field.name: kinds[field.name] for field in fields(SFTConfig)}

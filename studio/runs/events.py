@@ -1,7 +1,8 @@
 """The event log of a run: `events.jsonl`, append-only, one JSON object a line. Knows nothing of training.
 
 Every event has `time` (unix seconds), `kind` and, where it belongs to one, `step`. Kinds:
-started, phase, log, evaluated, sample, checkpoint, warning, finished, stopped, failed.
+started, phase, log, evaluated, sample, checkpoint, warning, finished, stopped, failed. Those for people to read
+carry a sentence: `message`, and its `template` and `details`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ class EventLog:
         for listen in self._listeners:
             listen(event)
         return event
+
+    def tell(
+        self, kind: str, template: str, details: dict[str, Any] | None = None, *, step: int | None = None, **fields: Any
+    ) -> Event:
+        """An event with a sentence: finished in `message`, and as template and details for other languages."""
+        details = {name: str(value) for name, value in (details or {}).items()}
+        message = template.format(**details) if details else template
+        return self.write(kind, step, message=message, template=template, details=details, **fields)
 
     def close(self) -> None:
         self._file.close()

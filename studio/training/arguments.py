@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from studio.config import RunConfig, TrainingConfig
 from studio.errors import ConfigError
@@ -57,31 +60,58 @@ def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: b
         dataloader_pin_memory=cuda,
         save_only_model=False,
     )
-    check_extra(config)
+    check_arguments(config)
     arguments.update(training.extra)
     return arguments
 
 
-def check_extra(config: RunConfig) -> None:
-    """Every name in `training.extra` must be an argument of the method's trainer, and not one of ours."""
-    extra = config.training.extra
-    if not extra:
-        return
-    names = config.method.argument_names()
-    for name in extra:
+def check_arguments(config: RunConfig) -> None:
+    """`training.optim` and every entry of `training.extra` against the trainer's own config class."""
+    if config.training.optim != TrainingConfig.model_fields["optim"].default:
+        _check_optimizer(config.training.optim)
+    kinds = config.method.argument_types() if config.training.extra else {}
+    for name, value in config.training.extra.items():
         if name in RESERVED:
             raise ConfigError("training.extra.{name} is set by Tunefork itself; take it out.", name=name)
         if name in TrainingConfig.model_fields:
             raise ConfigError("training.extra.{name}: set training.{name} instead.", name=name)
         if name in type(config.method).model_fields:
             raise ConfigError("training.extra.{name}: set method.{name} instead.", name=name)
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+        if name not in kinds:
             raise ConfigError(
-                "training.extra.{name} is no argument of this method's trainer; the nearest name is {near}.",
+                "training.extra.{name} is no argument of this method's trainer; the nearest names are {near}.",
                 name=name,
-                near=near[0] if near else "none",
+                near=_nearest(name, kinds),
             )
+        _check_type(name, value, kinds[name])
+
+
+def _check_optimizer(name: str) -> None:
+    from transformers.training_args import OptimizerNames
+
+    known = [str(one.value) for one in OptimizerNames]
+    if name not in known:
+        raise ConfigError(
+            "training.optim is {value!r}, which transformers does not have; the nearest names are {near}.",
+            value=name,
+            near=_nearest(name, known),
+        )
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    try:
+        TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(
+            "training.extra.{name} is {value!r}; the trainer takes {kind}.",
+            name=name,
+            value=str(value)[:60],
+            kind=str(getattr(kind, "__name__", kind)).replace("typing.", ""),
+        ) from error
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    return ", ".join(difflib.get_close_matches(name, list(names), n=3, cutoff=0))
 
 
 def steps_of(training: TrainingConfig, sequences: int) -> int:

@@ -15,7 +15,7 @@ from studio.model.adapter import count_trainable
 from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
-from studio.training.arguments import check_extra, steps_of
+from studio.training.arguments import check_arguments, steps_of
 from studio.training.stage import Progress, Stage, check_rows, stage
 
 MANY_ROWS_SHOWN = 5
@@ -90,7 +90,7 @@ class Preflight:
 def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> Preflight:
     """Everything that can be wrong before weights are loaded, the cheap first; StudioError for the first fault."""
     check_rows(config, settings)
-    check_extra(config)
+    check_arguments(config)
     facts = describe(config.model, settings)
     trainable, total = count_trainable(config.adapter, config.model, settings)
     staged = stage(config, settings, progress=progress)
@@ -108,7 +108,7 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
     except StudioError as error:
         return Plan(errors=(error,))
     figures = _figures(config, found.staged, facts=found.facts, trainable=found.trainable, total=found.total)
-    return Plan(findings=tuple(_findings(config, found.staged, found.facts)), figures=figures, download=download)
+    return Plan(findings=findings(config, found.staged, found.facts), figures=figures, download=download)
 
 
 def _figures(config: RunConfig, staged: Stage, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
@@ -133,24 +133,25 @@ def _figures(config: RunConfig, staged: Stage, *, facts: ModelFacts, trainable: 
     )
 
 
-def _findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> list[Finding]:
-    found = [Finding("note", note.template, note.details) for note in staged.prepared.notes]
+def findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> tuple[Finding, ...]:
+    """What is worth knowing of a run that can start: rows left out or cut, lengths, no evaluation."""
+    found = [Finding("warning", note.template, note.details) for note in staged.prepared.notes]
     tokenized, limit = staged.tokenized, config.training.max_length
     if tokenized.dropped:
         rows = ", ".join(str(row + 1) for row in tokenized.dropped[:MANY_ROWS_SHOWN])
         found.append(
             Finding(
                 "warning",
-                "{count} rows have no supervised token within max_length {limit} and are not trained: rows {rows}.",
-                {"count": len(tokenized.dropped), "limit": limit, "rows": rows},
+                "{count} of {total} rows keep no supervised token within max_length {limit} and are not trained (row {rows}).",
+                {"count": len(tokenized.dropped), "total": len(tokenized.train), "limit": limit, "rows": rows},
             )
         )
     if tokenized.truncated_rows:
         found.append(
             Finding(
                 "warning",
-                "{count} rows are cut at max_length {limit}.",
-                {"count": tokenized.truncated_rows, "limit": limit},
+                "{count} of {total} rows are cut at max_length {limit}.",
+                {"count": tokenized.truncated_rows, "total": len(tokenized.train), "limit": limit},
             )
         )
     if limit and facts.context_length and limit > facts.context_length:
@@ -163,4 +164,4 @@ def _findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> list[Findi
         )
     if tokenized.eval is None:
         found.append(Finding("note", "No rows are held out, so there will be no evaluation loss."))
-    return found
+    return tuple(found)

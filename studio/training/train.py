@@ -21,11 +21,13 @@ from studio.errors import RunFailed, StudioError
 from studio.methods.base import Parts
 from studio.model.adapter import peft_config
 from studio.model.hardware import threads_for
+from studio.model.memory import describe
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
 from studio.settings import Settings
-from studio.training.arguments import check_extra, steps_of, trainer_arguments
+from studio.training.arguments import check_arguments, steps_of, trainer_arguments
+from studio.training.plan import findings
 from studio.training.stage import Stage, stage
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def train(
         except Exception as error:
             told = explain(error)
             seconds = round(time.monotonic() - began, 2)
-            log.write("failed", message=str(told), seconds=seconds, error=type(error).__name__)
+            log.tell("failed", told.template, told.details, seconds=seconds, error=type(error).__name__)
             if told is error:
                 raise
             raise told from error
@@ -81,10 +83,13 @@ def explain(error: Exception) -> StudioError:
 
 def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog) -> Outcome:
     began = time.monotonic()
-    check_extra(config)
-    log.write("phase", phase="data", message="Reading and tokenizing the data")
+    check_arguments(config)
+    log.tell("phase", "Reading and tokenizing the data", phase="data")
     staged = stage(config, settings, progress=_phases(log))
-    log.write("phase", phase="model", message="Loading the model")
+    for finding in findings(config, staged, describe(config.model, settings)):
+        if finding.kind == "warning":
+            log.tell("warning", finding.template, finding.details)
+    log.tell("phase", "Loading the model", phase="model")
     with slot.lease(f"the run {run_dir.name}"):
         loaded = slot.load(config.model, progress=_phases(log))
         trainer, record = _build(config, run_dir, slot, staged=staged, log=log)
@@ -94,12 +99,15 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
         steps = int(trainer.state.global_step)
         del trainer
-    slot.attach(run_dir.name, saved)
+        try:
+            slot.attach(run_dir.name, saved)
+        except StudioError as error:  # what was learned is on the disk: Chat will say it again
+            log.tell("warning", error.template, error.details)
     status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
-    log.write(
+    log.tell(
         status,
-        steps,
-        message=_last_words(status, steps, config),
+        *_last_words(status, steps),
+        step=steps,
         metrics=metrics,
         seconds=round(time.monotonic() - began, 2),
         adapter=config.adapter is not None,
@@ -201,13 +209,12 @@ def _count(model: PreTrainedModel) -> tuple[int, int]:
     return sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
 
 
-def _last_words(status: str, steps: int, config: RunConfig) -> str:
-    what = "adapter" if config.adapter is not None else "model"
+def _last_words(status: str, steps: int) -> tuple[str, dict[str, Any]]:
     if status == "finished":
-        return f"Finished after {steps} steps. The {what} is saved."
+        return "Finished after {steps} steps. What was learned is saved.", {"steps": steps}
     if steps == 0:
-        return f"Stopped before the first step: the {what} is saved, but it has learned nothing."
-    return f"Stopped after step {steps}. The {what} as it was then is saved and usable."
+        return "Stopped before the first step: the weights are saved, but nothing was learned.", {}
+    return "Stopped after step {steps}. What was learned until then is saved and usable.", {"steps": steps}
 
 
 def _phases(log: EventLog) -> Any:

@@ -32,6 +32,7 @@ class Worker:
     def start(self, config: RunConfig) -> str:
         """Make the run's directory and start to train into it; returns the run's id at once."""
         with self._lock:
+            self._let_end()
             if self.current is not None:
                 raise BusyError("{run} is training. Stop it first, or wait until it is done.", run=self.current)
             run_dir = self._store.create(config)
@@ -41,6 +42,11 @@ class Worker:
             )
             self._thread.start()
             return run_dir.name
+
+    def _let_end(self) -> None:
+        """A run whose last event is written needs some milliseconds more to leave its thread."""
+        if self.current is not None and self._store.open(self.current).status != "running":
+            self.join(10)
 
     def stop(self, run_id: str | None = None) -> str | None:
         """Ask the run to stop after its micro-batch; returns the id of the run asked, None when none trains."""

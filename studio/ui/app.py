@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import webbrowser
@@ -91,6 +92,8 @@ def serve(
     services.warm()
     if open_browser and settings.mode != "space":
         webbrowser.open(url)
+    # A service manager's stop keeps the adapter too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         blocks.block_thread()
     finally:
@@ -106,7 +109,7 @@ def launch(
     auth: tuple[str, str] | None = None,
 ) -> str:
     """Start the server without waiting for its end; returns its address."""
-    asked = port or settings.port
+    asked = port if port is not None else settings.port
     if asked is not None:
         refuse_taken_port(settings.host, asked)
     blocks.queue(default_concurrency_limit=4, max_size=WAITING)
@@ -145,7 +148,9 @@ def demand_login(settings: Settings, *, share: bool, auth: tuple[str, str] | Non
 
 
 def refuse_taken_port(host: str, port: int) -> None:
-    """ConfigError where something listens on the port already."""
+    """ConfigError where there is no such port, or something listens on it already."""
+    if not 1 <= port <= 65535:
+        raise ConfigError("Port {port} does not exist; ports are numbers from 1 to 65535.", port=port)
     if not port_is_free(host, port):
         raise ConfigError(
             "Port {port} is in use. Choose another with --port, or leave --port out to take a free one.", port=port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def test_a_stop_inside_a_long_step_does_not_wait_for_its_end(
     finally:
         callback.RecordCallback = original  # type: ignore[misc]
     assert outcome.status == "stopped" and outcome.steps == 0 and micro == 3
-    assert "learned nothing" in store.open(run_dir.name).events()[0][-1]["message"]
+    assert "nothing was learned" in store.open(run_dir.name).events()[0][-1]["message"]
 
 
 def test_a_stop_inside_an_evaluation_leaves_it(store: RunStore, slot: ModelSlot, settings: Settings) -> None:
@@ -154,6 +155,25 @@ def test_a_failed_run_says_why_and_the_next_one_works(store: RunStore, slot: Mod
     assert record.status == "failed" and "no_such_module" in (record.error or "")
     config = config_of(max_steps=1)
     assert train(config, store.create(config), slot, settings=settings).status == "finished"
+
+
+def test_rows_that_are_left_out_are_told(store: RunStore, slot: ModelSlot, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"question": "word " * (300 if n == 2 else 3), "answer": "yes"} for n in range(8)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = build(
+        {
+            "data": {"source": str(path), "eval_fraction": 0},
+            "training": {"max_steps": 1, "max_length": 64, "save_strategy": "no"},
+        }
+    )
+    run_dir = store.create(config)
+    train(config, run_dir, slot, settings=settings)
+    events = store.open(run_dir.name).events()[0]
+    told = [event["message"] for event in events if event["kind"] == "warning"]
+    assert any("1 of 8 rows keep no supervised token" in one and "(row 3)" in one for one in told), told
+    started = next(event for event in events if event["kind"] == "started")
+    assert (started["rows"], started["dropped_rows"]) == (7, 1)
 
 
 def test_errors_that_are_not_ours_become_sentences() -> None:

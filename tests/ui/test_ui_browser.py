@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 pytestmark = pytest.mark.browser
 WARM = 120_000  # ms; the first preview waits for the libraries
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        chosen = {"executable_path": CHROMIUM} if CHROMIUM else {}
-        opened = started.chromium.launch(args=flags, **chosen)
-        yield opened
-        opened.close()
-
-
-def open_page(browser: Any, served: str, **options: Any) -> tuple[Any, list[str]]:
+def open_page(chromium: Any, served: str, **options: Any) -> tuple[Any, list[str]]:
     """A page of a fresh visitor, and the complaints it collects: script errors, dialogs, requests to elsewhere."""
-    page = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 820}, **options}).new_page()
+    page = chromium.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 820}, **options}).new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(f"error {error}"))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -51,8 +38,8 @@ def wait_for(page: Any, condition: str) -> None:
     page.wait_for_function(f"(() => {{ const t = document.querySelector('.tf-tokens'); return {condition} }})()")
 
 
-def test_the_preview_is_there_by_itself_and_follows_each_choice(browser: Any, served: str) -> None:
-    page, complaints = open_page(browser, served)
+def test_the_preview_is_there_by_itself_and_follows_each_choice(chromium: Any, served: str) -> None:
+    page, complaints = open_page(chromium, served)
     page.locator("#tab-data-button").click()
     wait_for(page, "t.dataset.state === 'ok'")
     first = state(page)
@@ -75,12 +62,12 @@ def test_the_preview_is_there_by_itself_and_follows_each_choice(browser: Any, se
     assert complaints == []
 
 
-def test_an_upload_is_mapped_and_nothing_in_it_runs(browser: Any, served: str, tmp_path: Path) -> None:
+def test_an_upload_is_mapped_and_nothing_in_it_runs(chromium: Any, served: str, tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)> ${alert(2)} {{alert(3)}} </script><script>alert(4)</script>"
     rows = tmp_path / "<b>rows.jsonl"
     lines = [json.dumps({"q": f"{evil} {n}", "a": f"answer {n}"}) for n in range(20)]
     rows.write_text("\n".join(lines), encoding="utf-8")
-    page, complaints = open_page(browser, served)
+    page, complaints = open_page(chromium, served)
     page.locator("#tab-data-button").click()
     wait_for(page, "t.dataset.state === 'ok'")
     page.locator("#data-kind label").nth(1).click()
@@ -101,8 +88,8 @@ def test_an_upload_is_mapped_and_nothing_in_it_runs(browser: Any, served: str, t
     assert complaints == []
 
 
-def test_model_and_adapter_answer_and_load(browser: Any, served: str) -> None:
-    page, complaints = open_page(browser, served)
+def test_model_and_adapter_answer_and_load(chromium: Any, served: str) -> None:
+    page, complaints = open_page(chromium, served)
     assert "parameters" in page.locator("#model-facts").inner_text()
     page.locator("#model-kind label").nth(2).click()
     page.wait_for_function("document.querySelector('#model-facts').textContent.includes('No model is named yet')")
@@ -132,8 +119,8 @@ def test_model_and_adapter_answer_and_load(browser: Any, served: str) -> None:
     assert complaints == []
 
 
-def test_language_and_theme_are_switched_and_kept(browser: Any, served: str) -> None:
-    page, complaints = open_page(browser, served, color_scheme="light")
+def test_language_and_theme_are_switched_and_kept(chromium: Any, served: str) -> None:
+    page, complaints = open_page(chromium, served, color_scheme="light")
     page.locator(".tf-theme").click()
     assert page.evaluate("document.body.classList.contains('dark')")
     page.locator(".tf-lang").click()
@@ -147,9 +134,9 @@ def test_language_and_theme_are_switched_and_kept(browser: Any, served: str) -> 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_scrolls_sideways(browser: Any, served: str, width: int, scheme: str) -> None:
+def test_nothing_scrolls_sideways(chromium: Any, served: str, width: int, scheme: str) -> None:
     size = {"width": width, "height": 844}
-    page, complaints = open_page(browser, served, viewport=size, color_scheme=scheme)
+    page, complaints = open_page(chromium, served, viewport=size, color_scheme=scheme)
     for tab in ("model", "data", "adapter", "train", "chat", "runs"):
         page.locator(f"#tab-{tab}-button").click()
         page.wait_for_timeout(250)
