@@ -142,7 +142,8 @@ def findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> tuple[Findi
         found.append(
             Finding(
                 "warning",
-                "{count} of {total} rows keep no supervised token within max_length {limit} and are not trained (row {rows}).",
+                "{count} of {total} rows keep no supervised token within max_length {limit} "
+                "and are not trained (row {rows}).",
                 {"count": len(tokenized.dropped), "total": len(tokenized.train), "limit": limit, "rows": rows},
             )
         )
