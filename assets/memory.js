@@ -25,6 +25,8 @@ const draw = (state) => {
     found.push(el("p", "dim", say("cards.nothing_loaded")));
   }
   root.replaceChildren(...found);
+  const unload = document.getElementById("model-unload");
+  if (unload) unload.disabled = !state.model;
 };
 // Once a model is there, its files are too: what waited for them is asked again.
 let known = null;

@@ -215,7 +215,7 @@ function lineText(entry) {
     return say("lines.started", { steps: entry.total_steps, rows: entry.rows, device: entry.device });
   }
   if (ENDED.includes(kind)) {
-    const kept = say(entry.adapter ? "lines.kept" : "lines.nothing_kept");
+    const kept = say(entry.adapter ? "lines.kept" : "lines.model_kept");
     return say(`lines.${kind}`, { step, message, kept, took: duration(entry.seconds) });
   }
   return message || kind;

@@ -69,7 +69,7 @@ const draw = () => {
     return;
   }
   if (next.state !== "ok") {
-    note("data-format", "");
+    note("data-meaning-card", "");
     note("data-source-card", "");
     if (card === null) lines.replaceChildren(el("p", "dim", say("cards.empty")));
     return;
@@ -78,7 +78,7 @@ const draw = () => {
   root.dataset.digest = card.digest;
   drawRows();
   drawCounts();
-  note("data-format", card.reason);
+  note("data-meaning-card", card.reason);
   note("data-source-card", card.source);
   window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { start: card.start, of: card.of } }));
 };

@@ -71,7 +71,7 @@ def _check_overrides(table: Table, overrides: Mapping[str, str], chosen: Format 
             raise DataError(
                 "data.columns names the role {role!r}, which {format} does not have. There are: {roles}.",
                 role=role,
-                format=chosen.name if chosen else "no format",
+                format=chosen.name if chosen else AUTO,
                 roles=", ".join(roles),
             )
         if column and column not in table.columns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from studio.config import DataConfig, RunConfig
 from studio.data.columns import Mapped, map_columns
 from studio.data.formats import FORMATS
+from studio.data.formats.base import Rendering
 from studio.data.rendering import Batch, Note, Renderer, to_dataset
 from studio.data.sources import Table, kind_of, open_source
 from studio.errors import ConfigError, DataError
@@ -74,7 +75,7 @@ def prepare(config: RunConfig, settings: Settings) -> PreparedData:
         eval_index=tuple(held_out),
         table=table,
         mapped=renderer.mapped,
-        dataset_type=renderer.dataset_type,
+        dataset_type=renderer.how.dataset_type,
         notes=notes,
         left_out=batch.left_out,
         eval_table=eval_table,
@@ -92,12 +93,12 @@ def nothing_left(renderer: Renderer, batch: Batch) -> DataError:
 def make_renderer(config: RunConfig, table: Table) -> Renderer:
     """How this config renders the rows of a table."""
     mapped = map_columns(table, config.data)
-    return Renderer(
-        table=table,
-        mapped=mapped,
-        system_prompt=config.data.system_prompt,
+    how = Rendering(
+        columns=mapped.columns,
         dataset_type=config.method.dataset_type(FORMATS[mapped.format].dataset_types),
+        system_prompt=config.data.system_prompt or None,
     )
+    return Renderer(table=table, mapped=mapped, how=how)
 
 
 def split_rows(total: int, *, data: DataConfig, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -93,20 +93,22 @@ def tokenize(
 ) -> Tokenized:
     """Every row's tokens and labels, by the method. DataError where none would be trained."""
     train = tokens_of(prepared.train, prepared.train_index, prepared.table.name, method=method, tokenizer=tokenizer)
-    counts = count(train, max_length=max_length)
-    if not counts.supervised:
-        raise DataError(
-            "0 of {rows} rows keep a trainable token at max_length {limit}. "
-            "Raise training.max_length, or choose rows whose prompts are shorter.",
-            rows=len(train),
-            limit=max_length,
-        )
     held_out = None
     if prepared.eval is not None:
         name = (prepared.eval_table or prepared.table).name
         held_out = tokens_of(prepared.eval, prepared.eval_index, name, method=method, tokenizer=tokenizer)
         if not count(held_out, max_length=max_length).supervised:
             held_out = None
+    counts = count(train, max_length=max_length)
+    if not counts.supervised:
+        # Rows held out of the same source that fare no better are rows of the data set, as people count them.
+        also = len(prepared.eval_index) if held_out is None and prepared.eval_table is None else 0
+        raise DataError(
+            "0 of {rows} rows keep a trainable token at max_length {limit}. "
+            "Raise training.max_length, or choose rows whose prompts are shorter.",
+            rows=len(train) + also,
+            limit=max_length,
+        )
     return Tokenized(
         train=train,
         eval=held_out,

@@ -1,22 +1,21 @@
-"""Raw rows -> rendered rows of one data set type, with every row that cannot be rendered named. Tokenizes nothing."""
+"""Raw rows -> rendered rows, with every row that cannot be rendered named. Tokenizes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studio.data.columns import Mapped
 from studio.data.formats import FORMATS
-from studio.data.formats.base import NothingToTrain
+from studio.data.formats.base import NothingToTrain, Rendered, Rendering
 from studio.data.sources import Table
 from studio.errors import DataError
-from studio.methods.base import DatasetType
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-Rendered = dict[str, Any]
+Columns = dict[str, Any]  # a rendered row as the trainer takes it
 ROWS_NAMED = 5  # how many rows a sentence lists before "and N more"
 
 
@@ -34,9 +33,9 @@ class Note(str):
 
 @dataclass(frozen=True)
 class Batch:
-    """Row number -> rendered row, in the order asked for; which were left out; and what is worth knowing."""
+    """Row number -> rendered columns, in the order asked for; which were left out; and what is worth knowing."""
 
-    rows: dict[int, Rendered]
+    rows: dict[int, Columns]
     left_out: tuple[int, ...]
     notes: tuple[Note, ...]
 
@@ -47,18 +46,11 @@ class Renderer:
 
     table: Table
     mapped: Mapped
-    system_prompt: str | None
-    dataset_type: DatasetType
+    how: Rendering
 
-    def row(self, index: int, remarks: list[DataError] | None = None) -> Rendered:
+    def row(self, index: int) -> Rendered:
         """One rendered row; a DataError without its number where it cannot be."""
-        return FORMATS[self.mapped.format].render(
-            self.table.rows[index],
-            columns=self.mapped.columns,
-            system_prompt=self.system_prompt or None,
-            dataset_type=self.dataset_type,
-            remarks=remarks,
-        )
+        return FORMATS[self.mapped.format].render(self.table.rows[index], self.how)
 
     def rows(self, indexes: Iterable[int], *, of: int, most: int | None = None) -> Batch:
         """These rows, `most` at the most; one DataError for all that cannot be rendered.
@@ -70,48 +62,48 @@ class Renderer:
         bad: list[tuple[int, DataError]] = []
         remarked: dict[str, list[tuple[int, DataError]]] = {}
         for index in indexes:
-            remarks: list[DataError] = []
             try:
-                made = self.row(index, remarks)
+                made = self.row(index)
                 _check_same_kind(made, rendered)
-                rendered[index] = made
             except NothingToTrain as reason:
-                remarks = [reason]
                 left_out.append(index)
+                remarked.setdefault(reason.template, []).append((index, reason))
+                continue
             except DataError as error:
                 bad.append((index, error))
                 continue
-            for remark in remarks:
+            rendered[index] = made
+            for remark in made.remarks:
                 remarked.setdefault(remark.template, []).append((index, remark))
             if len(rendered) == most:
                 break
         if bad:
             raise self._refused(bad, of=of)
-        return Batch(rendered, tuple(left_out), tuple(self._note(found) for found in remarked.values()))
+        rows = {index: made.columns for index, made in rendered.items()}
+        return Batch(rows, tuple(left_out), tuple(self._note(found) for found in remarked.values()))
 
     def _refused(self, bad: list[tuple[int, DataError]], *, of: int) -> DataError:
         """The first fault with all its rows, and how many rows have others."""
         first = bad[0][1]
         alike = [index for index, error in bad if error.template == first.template]
-        if len(alike) < len(bad):
+        details = {
+            "file": self.table.name,
+            "count": len(bad),
+            "total": of,
+            "problem": first,
+            "rows": self.named(alike),
+        }
+        if len(alike) == len(bad):
             return DataError(
                 "{file}: {count} of {total} rows cannot be used. {problem} Rows: {rows} (counting from 1). "
-                "{others} more have other faults. Fix these rows or remove them.",
-                file=self.table.name,
-                count=len(bad),
-                total=of,
-                rows=self.named(alike),
-                problem=first,
-                others=len(bad) - len(alike),
+                "Fix these rows or remove them.",
+                **details,
             )
         return DataError(
             "{file}: {count} of {total} rows cannot be used. {problem} Rows: {rows} (counting from 1). "
-            "Fix these rows or remove them.",
-            file=self.table.name,
-            count=len(bad),
-            total=of,
-            rows=self.named(alike),
-            problem=first,
+            "{others} more have other faults. Fix these rows or remove them.",
+            others=len(bad) - len(alike),
+            **details,
         )
 
     def _note(self, found: list[tuple[int, DataError]]) -> Note:
@@ -131,24 +123,19 @@ class Renderer:
         return f"{shown}, +{more}" if more > 0 else shown
 
 
-def is_conversational(row: Rendered) -> bool:
-    """Whether a rendered row holds turns, which need a chat template, or plain text."""
-    return not isinstance(next(iter(row.values())), str)
-
-
-def _check_same_kind(made: Rendered, before: dict[int, Rendered]) -> None:
-    if before and is_conversational(made) != is_conversational(next(iter(before.values()))):
+def _check_same_kind(made: Rendered, before: Mapping[int, Rendered]) -> None:
+    if before and made.is_conversational != next(iter(before.values())).is_conversational:
         raise DataError("The row mixes plain text and conversations with the rows before it.")
 
 
-def to_dataset(rendered: list[Rendered]) -> Dataset:
+def to_dataset(rendered: list[Columns]) -> Dataset:
     """Rendered rows as a `datasets.Dataset` in memory, its types stated and not guessed."""
     from datasets import Dataset
 
     return Dataset.from_list(rendered, features=_features(rendered[0]))
 
 
-def _features(row: Rendered) -> Features:
+def _features(row: Columns) -> Features:
     from datasets import Features, List, Value
 
     turns = List({"role": Value("string"), "content": Value("string")})

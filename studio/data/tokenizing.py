@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from studio.data.rendering import is_conversational
 from studio.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,13 +59,14 @@ def _first_refused(
 
 def _check_tokenizer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
     name = tokenizer.name_or_path or "This model"
-    if is_conversational(row) and not tokenizer.chat_template:
+    conversational = not isinstance(next(iter(row.values())), str)
+    if conversational and not tokenizer.chat_template:
         raise DataError(
             "{model} has no chat template, which these conversations need. "
             "Set model.chat_template: chatml, or use plain text in columns named prompt and completion.",
             model=name,
         )
-    if not is_conversational(row) and not tokenizer.eos_token:
+    if not conversational and not tokenizer.eos_token:
         raise DataError(
             "{model} has no end-of-text token, which plain text rows need. Choose another model, or conversations.",
             model=name,

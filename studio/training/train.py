@@ -90,7 +90,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         if finding.kind == "warning":
             log.tell("warning", finding.template, finding.details)
     log.tell("phase", "Loading the model", phase="model")
-    with slot.lease(f"the run {run_dir.name}"):
+    with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
         loaded = slot.load(config.model, progress=_phases(log))
         trainer, record = _build(config, run_dir, slot, staged=staged, log=log)
         _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)

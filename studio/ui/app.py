@@ -20,6 +20,7 @@ from studio.ui.draft import Draft
 from studio.ui.form import Form
 from studio.ui.front import FirstHtml, head_html
 from studio.ui.header import build_header, build_tick
+from studio.ui.keeper import keep_form
 from studio.ui.loader import Loader
 from studio.ui.origin import SafeHeaders, SameOrigin
 from studio.ui.page import Page
@@ -65,6 +66,7 @@ def build_page(services: Services) -> tuple[gr.Blocks, Page]:
                     build(page)
                 page.refs[f"tab-{name}"] = tab
         page.wire()
+        keep_form(page, {name: page.refs[f"tab-{name}"] for name in TABS})
     return blocks, page
 
 

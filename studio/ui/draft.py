@@ -135,7 +135,8 @@ def mistake(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     kind, bounds = str(first["type"]), first.get("ctx", {})
     if kind == "value_error":  # a rule of config.rules: already a sentence
-        return ConfigError("{problem}", problem=bounds["error"])
+        rule = bounds["error"].args[0]
+        return rule if isinstance(rule, ConfigError) else ConfigError("{problem}", problem=rule)
     limit = next((figure(bounds[one]) for one in ("gt", "ge", "lt", "le") if one in bounds), "")
     named = {"setting": ".".join(map(str, first["loc"][:2])), "value": str(first.get("input"))[:60]}
     match kind:

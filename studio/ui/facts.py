@@ -15,10 +15,13 @@ def as_value(card: Any) -> str:
     return json.dumps(card, ensure_ascii=False, default=str).replace("<", "\\u003c")
 
 
-def facts_card(elem_id: str) -> gr.HTML:
-    """Value: JSON `{state, tick, tiles: [{value, word, kind}], lines: [{text, cls}], error}` (see assets/facts.js)."""
+def facts_card(elem_id: str, first: Any = None) -> gr.HTML:
+    """Value: JSON `{state, tiles: [{value, word, kind}], lines: [{text, cls}], error}` (see assets/facts.js).
+
+    `first` is what it holds before anything is known.
+    """
     return gr.HTML(
-        as_value({"state": "warming"}),
+        as_value(first or {"state": "warming"}),
         elem_id=elem_id,
         html_template="<div class='tf-facts' data-state='warming'><p class='tf-error' role='alert'></p>"
         "<div class='tf-tiles'></div><div class='tf-lines'></div></div>",

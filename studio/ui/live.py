@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import StudioError
 from studio.runs.events import EVENTS, TERMINAL, read_events
+from studio.ui.words import Language, spoken
 
 if TYPE_CHECKING:
     from studio.runs import RunRecord, RunStore
@@ -35,7 +36,7 @@ LOSS = FIGURES.index("loss")
 SERIES = range(LOSS, len(FIGURES))
 NOTE_FIELDS = (
     "time", "kind", "step", "message", "phase", "fraction", "eval_loss", "eval_mean_token_accuracy", "total_steps",
-    "epochs", "rows", "device", "dtype", "seconds", "adapter",
+    "epochs", "rows", "device", "dtype", "seconds", "adapter", "template", "details",
 )  # fmt: skip
 ROW_LIMIT = 1500  # rows sent when a page attaches; after that every new one
 NOTE_LIMIT = 600
@@ -51,10 +52,10 @@ class LiveRuns:
         self._newest: tuple[int, str | None] = (-1, None)
         self._folders: dict[str, Path] = {}
 
-    def poll(self, cursor: object = None) -> dict[str, Any]:
+    def poll(self, cursor: object = None, *, lang: Language = "en") -> dict[str, Any]:
         """What is new for a page that knows `cursor` = {run, id, offset, status}; `{}` when nothing is.
 
-        `run` is a run id, or "current": the run in training, else the newest.
+        `run` is a run id, or "current": the run in training, else the newest. Sentences come in `lang`.
         """
         known = cursor if isinstance(cursor, dict) else {}
         wanted = known.get("run")
@@ -64,9 +65,13 @@ class LiveRuns:
         same = known.get("id") == run_id
         offset = _offset(known.get("offset")) if same else 0
         try:
-            return self._since(run_id, offset, known.get("status") if same else None)
+            answer = self._since(run_id, offset, known.get("status") if same else None)
         except StudioError:
             return {"id": None, "missing": run_id[:80]}
+        for note in answer.get("notes", ()):
+            if "message" in note:
+                note["message"] = spoken(lang, note.pop("message"), note.pop("template", None), note.pop("details", None))
+        return answer
 
     def current(self, known: dict[str, Any] | None = None) -> str | None:
         """The run in training here; else the one a page already watches while it runs; else the newest."""
@@ -136,7 +141,7 @@ def _content(events: Sequence[dict[str, Any]], *, thin: bool) -> dict[str, Any]:
     """Rows, notes and the time left that the events hold."""
     logs = [event for event in events if event["kind"] == "log"]
     rows = [[_figure(event.get(name)) for name in FIGURES] for event in logs]
-    notes = [
+    notes: list[dict[str, Any]] = [
         {name: event[name] for name in NOTE_FIELDS if name in event}
         for event in events
         if event["kind"] not in ("log", "sample")

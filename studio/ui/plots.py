@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from studio.settings import ASSETS
+from studio.ui.guard import here
 from studio.ui.live import LiveRuns
 
 SCRIPTS = ("live.js", "curve.js", "plot.js")
@@ -27,7 +28,7 @@ def live_plot(runs: LiveRuns, *, elem_id: str, run: str | None = "current") -> g
     """A plot of one run; `.change` fires when its status changes. `watch(run_id)` as value points it elsewhere."""
 
     def poll(cursor: object = None) -> dict[str, Any]:
-        return runs.poll(cursor)
+        return runs.poll(cursor, lang=here())
 
     return gr.HTML(
         watch(run),

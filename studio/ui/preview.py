@@ -131,11 +131,14 @@ def _role_updates(config: RunConfig, settings: Settings, shown: Mapping[str, Any
     except StudioError:
         return [gr.skip()] * len(ROLES)
     layout = FORMATS.get(config.data.format)
-    try:
-        mapped = map_columns(table, config.data)
-        found, layout = dict(mapped.columns), FORMATS[mapped.format]
-    except StudioError:
-        found = layout.assign(table.columns, config.data.columns) if layout else {}
+    found: dict[str, str] = {}
+    for data in (config.data, config.data.model_copy(update={"columns": {}})):  # with the choices, else without them
+        try:
+            mapped = map_columns(table, data)
+            found, layout = dict(mapped.columns), FORMATS[mapped.format]
+            break
+        except StudioError:
+            found = layout.assign(table.columns, data.columns) if layout else {}
     wanted = {role.name: role.required for role in layout.roles} if layout else {}
     return [
         gr.update(

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.errors import DataError, ModelError, StudioError
 from studio.ui.plots import script
-from studio.ui.words import Language, say, translate
+from studio.ui.words import Language, say, translate, translate_text
 
 if TYPE_CHECKING:
     from studio.training.plan import Figures, Plan
@@ -45,7 +45,7 @@ def of_plan(lang: Language, plan: Plan) -> str:
         text = translate(lang, StudioError(finding.template, **finding.details))
         lines.append(_line(finding.kind, text, lang=lang, tab="data" if finding.kind == "warning" else ""))
     if plan.download:
-        lines.append(_line("note", say(lang, "train.download", what=plan.download)))
+        lines.append(_line("note", say(lang, "train.download", what=translate_text(lang, plan.download))))
     return _card("ready", say(lang, "train.ready"), lines)
 
 
@@ -57,7 +57,7 @@ def effect(lang: Language, batch: int, plan: Plan | None) -> str:
     else:
         rows, tokens = f"{figures.effective_batch_size:,}", f"{figures.tokens_per_step:,}"
         text = say(lang, "train.batch_tokens", rows=rows, tokens=tokens)
-    return f"{text} {say(lang, 'train.batch_help')}"
+    return text
 
 
 def _figures(lang: Language, figures: Figures) -> list[dict[str, str]]:

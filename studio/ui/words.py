@@ -70,8 +70,25 @@ def translate(lang: Language, error: StudioError) -> str:
 def fill(lang: Language, template: str, details: Mapping[str, object]) -> str:
     """A template in a language with its details; a detail named `setting` becomes the setting's label."""
     known = _sentences(lang).get(template, template)
-    named = {name: name_of(lang, str(one)) if name == "setting" else one for name, one in details.items()}
+    named = {name: _detail(lang, name, one) for name, one in details.items()}
     return known.format(**named) if named else known
+
+
+def _detail(lang: Language, name: str, value: object) -> object:
+    """A detail as it stands in a sentence; one that is a sentence itself is said in the language too."""
+    if name == "setting":
+        return name_of(lang, str(value))
+    return translate(lang, value) if isinstance(value, StudioError) else value
+
+
+def spoken(lang: Language, message: str, template: object = None, details: object = None) -> str:
+    """The sentence of an event: from its template where it has one, else as well as its words are known."""
+    if not isinstance(template, str):
+        return translate_text(lang, message)
+    try:
+        return fill(lang, template, details if isinstance(details, dict) else {})
+    except (LookupError, ValueError):  # written by another version, whose details were others
+        return message
 
 
 def translate_text(lang: Language, text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from studio.config import DataConfig
 from studio.data.columns import Mapped, map_columns
 from studio.data.formats import FORMATS
-from studio.data.formats.base import NothingToTrain
+from studio.data.formats.base import NothingToTrain, Rendering
 from studio.data.sources import Table
 from studio.data.sources.base import columns_of
 from studio.errors import ConfigError, DataError
@@ -27,9 +27,7 @@ def rendered(
     row: dict[str, Any], dataset_type: Any = "prompt-completion", system_prompt: str | None = None, **data: Any
 ) -> dict[str, Any]:
     found = mapped(row, **data)
-    return FORMATS[found.format].render(
-        row, columns=found.columns, system_prompt=system_prompt, dataset_type=dataset_type
-    )
+    return FORMATS[found.format].render(row, Rendering(found.columns, dataset_type, system_prompt)).columns
 
 
 def turns(*texts: str, system: str | None = None) -> list[dict[str, str]]:
@@ -114,16 +112,9 @@ def test_an_empty_system_message_is_kept_and_wins() -> None:
 
 def test_what_follows_the_last_answer_is_left_out_and_said() -> None:
     row = shared(("human", "q"), ("gpt", "a"), ("human", "and"))
-    remarks: list[DataError] = []
-    found = FORMATS["sharegpt"].render(
-        row,
-        columns={"conversations": "conversations"},
-        system_prompt=None,
-        dataset_type="prompt-completion",
-        remarks=remarks,
-    )
-    assert found == {"prompt": turns("q"), "completion": turns("", "a")[1:]}
-    assert "follows the last assistant turn" in str(remarks[0])
+    found = FORMATS["sharegpt"].render(row, Rendering({"conversations": "conversations"}))
+    assert found.columns == {"prompt": turns("q"), "completion": turns("", "a")[1:]}
+    assert "follows the last assistant turn" in str(found.remarks[0])
     assert rendered(row, "language-modeling") == {"messages": turns("q", "a", "and")}
 
 
@@ -147,6 +138,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (shared(("human", "q"), ("gpt", "a"), tools='[{"name": "f"}]'), "uses tools"),
     ({"conversations": [{"from": "human"}, {"from": "gpt", "value": "a"}]}, "A turn has no 'value'"),
     ({"messages": [{"role": "user", "content": "q"}, {"content": "a"}]}, "A turn has no 'role'"),
+    ({"messages": [*turns("q"), {"role": "gpt", "content": "a"}]}, "role 'gpt'"),
+    ({"prompt": turns("q"), "completion": [{"role": "assistant", "content": "a"}], "tools": [{"f": 1}]}, "uses tools"),
     ({"messages": [*turns("q"), {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}]}, "uses tools"),
     ({"messages": [{"role": "user", "content": [{"type": "image"}]}, *turns("", "a")[1:]]}, "type 'image'"),
     ({"messages": [*turns("q"), {"role": "assistant", "content": "a", "thinking": "hm"}]}, "reasoning"),
@@ -167,9 +160,7 @@ def test_a_later_row_of_another_shape_is_refused() -> None:
     found = mapped({"messages": turns("q", "a")})
     for cell in ("text", 7, [], ["text"], {"role": "user"}, "[broken"):
         with pytest.raises(DataError):
-            FORMATS[found.format].render(
-                {"messages": cell}, columns=found.columns, system_prompt=None, dataset_type="prompt-completion"
-            )
+            FORMATS[found.format].render({"messages": cell}, Rendering(found.columns))
 
 
 def test_no_answer_is_nothing_to_train() -> None:

@@ -271,7 +271,7 @@ def test_left_out_rows_leave_preview_and_run_equal(run_config: Make, settings: S
 
 
 def test_no_trainable_token_names_the_lever(run_config: Make, settings: Settings) -> None:
-    config = run_config([{"instruction": LONG, "output": "late"}] * 8, data={"eval_fraction": 0})
+    config = run_config([{"instruction": LONG, "output": "late"}] * 8)  # one of which is held out
     with pytest.raises(DataError, match="0 of 8 rows keep a trainable token at max_length 64"):
         tokenize(prepare(config, settings), method=config.method, tokenizer=make_tokenizer(), max_length=64)
 

@@ -218,6 +218,24 @@ def test_the_worker_trains_one_run_at_a_time(store: RunStore, slot: ModelSlot, s
     assert worker.join(60) and store.open(second).status == "finished"
 
 
+def test_a_run_waits_for_a_reply_and_chat_is_refused_while_it_trains(
+    store: RunStore, slot: ModelSlot, settings: Settings
+) -> None:
+    worker = Worker(store, slot, settings)
+    config = config_of(max_steps=2000, eval_strategy="no")
+    with slot.lease("chat", roaming=True):
+        run_id = worker.start(config)
+        time.sleep(1.0)
+        assert store.open(run_id).status == "running" and "started" not in kinds(store, run_id)
+    deadline = time.monotonic() + 60
+    while "log" not in kinds(store, run_id) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(BusyError, match=run_id), slot.lease("chat", roaming=True):
+        pass
+    worker.shutdown()
+    assert store.open(run_id).status == "stopped" and store.open(run_id).has_adapter
+
+
 def test_two_runs_with_one_seed_have_one_loss(store: RunStore, slot: ModelSlot, settings: Settings) -> None:
     losses = []
     for _ in range(2):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Role, cell, text
-from studio.data.formats.conversation import Message, conversation, message
+from studio.data.formats.base import Rendering, Role, Row
+from studio.data.formats.conversation import Conversation, with_system
+from studio.data.formats.turns import Message, message
 from studio.errors import DataError
-from studio.methods.base import DatasetType
 
 
-class Alpaca(Format):
+class Alpaca(Conversation):
     """The user's turn is the instruction and, on the line after it, the input where there is one."""
 
     name: ClassVar[str] = "alpaca"
@@ -24,28 +23,17 @@ class Alpaca(Format):
         Role("history", False, ("history",)),
     )
 
-    def render(
-        self,
-        row: Mapping[str, Any],
-        *,
-        columns: Columns,
-        system_prompt: str | None,
-        dataset_type: DatasetType,
-        remarks: list[DataError] | None = None,
-    ) -> Rendered:
+    def turns(self, row: Row, how: Rendering) -> list[Message]:
         turns: list[Message] = []
-        system = text(row, columns, "system", required=False)
-        if system:
-            turns.append({"role": "system", "content": system})
-        for question, answer in _history(cell(row, columns, "history")):
+        for question, answer in _history(how.cell(row, "history")):
             turns.append(message("user", question, where="history"))
             turns.append(message("assistant", answer, where="history"))
-        extra = text(row, columns, "input", required=False)
-        instruction = text(row, columns, "instruction", required=not extra.strip())
+        extra = how.text(row, "input", required=False)
+        instruction = how.text(row, "instruction", required=not extra.strip())
         asked = "\n".join(part for part in (instruction, extra) if part.strip())
         turns.append({"role": "user", "content": asked})
-        turns.append({"role": "assistant", "content": text(row, columns, "output")})
-        return conversation(turns, system_prompt=system_prompt, dataset_type=dataset_type, remarks=remarks)
+        turns.append({"role": "assistant", "content": how.text(row, "output")})
+        return with_system(turns, how.text(row, "system", required=False))
 
 
 def _history(value: Any) -> list[tuple[Any, Any]]:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from studio.errors import DataError
 from studio.methods.base import DatasetType
 
+Row = Mapping[str, Any]
 Columns = Mapping[str, str]  # role -> column
-Rendered = dict[str, Any]
 
 
-class NothingToTrain(DataError):  # noqa: N818 - the row is sound, there is only no answer in it
+class NothingToTrain(DataError):
     """A sound row without an answer: it is left out, counted and shown, as the trainer would leave it out."""
 
     def __init__(self, reason: DataError) -> None:
@@ -27,6 +27,44 @@ class Role:
     name: str
     required: bool
     candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How the rows of a table are rendered: which column plays which role, and what the method wants of them."""
+
+    columns: Columns
+    dataset_type: DatasetType = "prompt-completion"
+    system_prompt: str | None = None
+
+    def cell(self, row: Row, role: str) -> Any:
+        """The row's value for a role; None where the role has no column or the row no value."""
+        return row.get(self.columns[role]) if role in self.columns else None
+
+    def text(self, row: Row, role: str, *, required: bool = True) -> str:
+        """The row's text for a role. Null and missing are "" only for a role that is not required."""
+        value = self.cell(row, role)
+        if value is None:
+            if not required:
+                return ""
+            raise DataError("The column {column!r} has no value.", column=self.columns.get(role, role))
+        checked = plain_text(value, self.columns[role])
+        if required and not checked.strip():
+            raise DataError("The column {column!r} is empty.", column=self.columns[role])
+        return checked
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row's columns as the trainer takes them, and what is worth knowing of how they came about."""
+
+    columns: dict[str, Any]
+    remarks: tuple[DataError, ...] = ()
+
+    @property
+    def is_conversational(self) -> bool:
+        """Whether it holds turns, which need a chat template, or plain text."""
+        return not isinstance(next(iter(self.columns.values())), str)
 
 
 class Format:
@@ -53,12 +91,12 @@ class Format:
         """The required roles without a column."""
         return [role.name for role in self.roles if role.required and role.name not in columns]
 
-    def fits(self, columns: Columns, sample: Sequence[Mapping[str, Any]]) -> bool:
+    def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
         """Whether the cells of these columns look like this format's."""
         return True
 
     def detect(
-        self, available: Sequence[str], sample: Sequence[Mapping[str, Any]], *, overrides: Columns | None = None
+        self, available: Sequence[str], sample: Sequence[Row], *, overrides: Columns | None = None
     ) -> str | None:
         """Why rows are taken for this format, such as `detected: instruction, output`; None where they are not."""
         overrides = overrides or {}
@@ -69,36 +107,9 @@ class Format:
             return None
         return f"detected: {', '.join(columns.values())}"
 
-    def render(
-        self,
-        row: Mapping[str, Any],
-        *,
-        columns: Columns,
-        system_prompt: str | None,
-        dataset_type: DatasetType,
-        remarks: list[DataError] | None = None,
-    ) -> Rendered:
-        """One row in the data set type. DataError, without the row's number, where it cannot be;
-        what is only worth knowing is added to `remarks`."""
+    def render(self, row: Row, how: Rendering) -> Rendered:
+        """One row in the data set type; a DataError, without the row's number, where it cannot be."""
         raise NotImplementedError
-
-
-def cell(row: Mapping[str, Any], columns: Columns, role: str) -> Any:
-    """The row's value for a role; None where the role has no column or the row no value."""
-    return row.get(columns[role]) if role in columns else None
-
-
-def text(row: Mapping[str, Any], columns: Columns, role: str, *, required: bool = True) -> str:
-    """The row's text for a role. Null and missing are "" only for a role that is not required."""
-    value = cell(row, columns, role)
-    if value is None:
-        if not required:
-            return ""
-        raise DataError("The column {column!r} has no value.", column=columns.get(role, role))
-    checked = plain_text(value, columns[role])
-    if required and not checked.strip():
-        raise DataError("The column {column!r} is empty.", column=columns[role])
-    return checked
 
 
 def plain_text(value: Any, where: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Role, text
-from studio.data.formats.prompt_completion import no_system_prompt
-from studio.errors import DataError
+from studio.data.formats.base import Columns, Format, Rendered, Rendering, Role, Row
+from studio.data.formats.prompt_completion import refuse_system_prompt
 from studio.methods.base import DatasetType
 
 
@@ -18,19 +17,10 @@ class Text(Format):
     roles: ClassVar[tuple[Role, ...]] = (Role("text", True, ("text", "content", "document")),)
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("language-modeling",)
 
-    def fits(self, columns: Columns, sample: Sequence[Mapping[str, Any]]) -> bool:
+    def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
         present = [row[columns["text"]] for row in sample if row.get(columns["text"]) is not None]
         return bool(present) and all(isinstance(value, str) for value in present)
 
-    def render(
-        self,
-        row: Mapping[str, Any],
-        *,
-        columns: Columns,
-        system_prompt: str | None,
-        dataset_type: DatasetType,
-        remarks: list[DataError] | None = None,
-    ) -> Rendered:
-        if system_prompt:
-            raise no_system_prompt()
-        return {"text": text(row, columns, "text")}
+    def render(self, row: Row, how: Rendering) -> Rendered:
+        refuse_system_prompt(how)
+        return Rendered({"text": how.text(row, "text")})

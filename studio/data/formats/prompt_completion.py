@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Role, cell, text
-from studio.data.formats.conversation import conversation
-from studio.data.formats.messages import read_messages
+from studio.data.formats.base import Columns, Format, Rendered, Rendering, Role, Row
+from studio.data.formats.conversation import checked, with_system
+from studio.data.formats.turns import Message, read_turns
 from studio.errors import ConfigError, DataError
-from studio.methods.base import DatasetType
 
 
 class PromptCompletion(Format):
@@ -24,13 +23,13 @@ class PromptCompletion(Format):
         Role("system", False, ("system", "system_prompt")),
     )
 
-    def fits(self, columns: Columns, sample: Sequence[Mapping[str, Any]]) -> bool:
+    def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
         cells = [row.get(columns[role]) for row in sample for role in ("prompt", "completion")]
         present = [value for value in cells if value is not None]
         return bool(present) and all(isinstance(value, str | list) for value in present)
 
     def detect(
-        self, available: Sequence[str], sample: Sequence[Mapping[str, Any]], *, overrides: Columns | None = None
+        self, available: Sequence[str], sample: Sequence[Row], *, overrides: Columns | None = None
     ) -> str | None:
         reason = super().detect(available, sample, overrides=overrides)
         if reason is None:
@@ -39,32 +38,20 @@ class PromptCompletion(Format):
         lists = any(isinstance(row.get(columns["prompt"]), list) for row in sample)
         return f"{reason} ({'plain text' if is_plain(columns) and not lists else 'a conversation'})"
 
-    def render(
-        self,
-        row: Mapping[str, Any],
-        *,
-        columns: Columns,
-        system_prompt: str | None,
-        dataset_type: DatasetType,
-        remarks: list[DataError] | None = None,
-    ) -> Rendered:
-        prompt, completion = cell(row, columns, "prompt"), cell(row, columns, "completion")
-        if is_plain(columns) and not isinstance(prompt, list) and not isinstance(completion, list):
-            return _plain(row, columns, system_prompt=system_prompt, dataset_type=dataset_type)
-        turns = _turns(row, columns, "prompt", speaker="user")
-        system = text(row, columns, "system", required=False)
-        if system and not any(turn["role"] == "system" for turn in turns):
-            turns.insert(0, {"role": "system", "content": system})
-        answer = _turns(row, columns, "completion", speaker="assistant")
-        rendered = conversation(
-            [*turns, *answer], system_prompt=system_prompt, dataset_type="language-modeling", remarks=remarks
-        )
-        if dataset_type == "language-modeling":
-            return rendered
+    def render(self, row: Row, how: Rendering) -> Rendered:
+        lists = isinstance(how.cell(row, "prompt"), list) or isinstance(how.cell(row, "completion"), list)
+        if is_plain(how.columns) and not lists:
+            return _plain(row, how)
+        asked = _turns(row, how, "prompt", speaker="user")
+        answer = _turns(row, how, "completion", speaker="assistant")
+        turns = with_system([*asked, *answer], how.text(row, "system", required=False))
+        turns, remarks = checked(turns, system_prompt=how.system_prompt)
+        if how.dataset_type == "language-modeling":
+            return Rendered({"messages": turns}, remarks)
         if answer[-1]["role"] != "assistant":
             raise DataError("The completion does not end with an assistant turn.")
-        border = len(rendered["messages"]) - len(answer)
-        return {"prompt": rendered["messages"][:border], "completion": answer}
+        border = len(turns) - len(answer)
+        return Rendered({"prompt": turns[:border], "completion": turns[border:]}, remarks)
 
 
 def is_plain(columns: Columns) -> bool:
@@ -73,26 +60,24 @@ def is_plain(columns: Columns) -> bool:
     return named and "system" not in columns
 
 
-def no_system_prompt() -> ConfigError:
-    return ConfigError(
-        "data.system_prompt is set, but these rows are plain text, which has no system message. "
-        "Remove data.system_prompt, or use conversations."
-    )
+def refuse_system_prompt(how: Rendering) -> None:
+    """Plain text has no system message, and one that was set must not be ignored in silence."""
+    if how.system_prompt:
+        raise ConfigError(
+            "data.system_prompt is set, but these rows are plain text, which has no system message. "
+            "Remove data.system_prompt, or use conversations."
+        )
 
 
-def _plain(
-    row: Mapping[str, Any], columns: Columns, *, system_prompt: str | None, dataset_type: DatasetType
-) -> Rendered:
-    if system_prompt:
-        raise no_system_prompt()
-    prompt, completion = text(row, columns, "prompt"), text(row, columns, "completion")
-    if dataset_type == "language-modeling":
-        return {"text": prompt + completion}
-    return {"prompt": prompt, "completion": completion}
+def _plain(row: Row, how: Rendering) -> Rendered:
+    refuse_system_prompt(how)
+    prompt, completion = how.text(row, "prompt"), how.text(row, "completion")
+    if how.dataset_type == "language-modeling":
+        return Rendered({"text": prompt + completion})
+    return Rendered({"prompt": prompt, "completion": completion})
 
 
-def _turns(row: Mapping[str, Any], columns: Columns, role: str, *, speaker: str) -> list[dict[str, str]]:
-    value = cell(row, columns, role)
-    if isinstance(value, list):
-        return read_messages(value, where=columns[role])
-    return [{"role": speaker, "content": text(row, columns, role)}]
+def _turns(row: Row, how: Rendering, role: str, *, speaker: str) -> list[Message]:
+    if isinstance(how.cell(row, role), list):
+        return read_turns(row, how.columns[role])
+    return [{"role": speaker, "content": how.text(row, role)}]

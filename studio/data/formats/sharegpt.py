@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Role, cell, text
-from studio.data.formats.conversation import Message, conversation, message, read_turns, refuse_tool_turn, refuse_tools
-from studio.data.formats.messages import first_turn
+from studio.data.formats.base import Columns, Rendering, Role, Row
+from studio.data.formats.conversation import Conversation, with_system
+from studio.data.formats.turns import Dialect, Message, first_turn, read_turns
 from studio.errors import DataError
-from studio.methods.base import DatasetType
 
-_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+SHAREGPT = Dialect(speaker="from", words="value", roles={"human": "user", "gpt": "assistant"})
 
 
-class ShareGPT(Format):
+class ShareGPT(Conversation):
     """Turns must alternate, human first; a system turn may stand before them."""
 
     name: ClassVar[str] = "sharegpt"
@@ -23,34 +22,13 @@ class ShareGPT(Format):
         Role("system", False, ("system", "system_prompt")),
     )
 
-    def fits(self, columns: Columns, sample: Sequence[Mapping[str, Any]]) -> bool:
-        turn = first_turn(columns["conversations"], sample)
-        return turn is not None and "from" in turn
+    def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
+        return "from" in first_turn(columns["conversations"], sample)
 
-    def render(
-        self,
-        row: Mapping[str, Any],
-        *,
-        columns: Columns,
-        system_prompt: str | None,
-        dataset_type: DatasetType,
-        remarks: list[DataError] | None = None,
-    ) -> Rendered:
-        refuse_tools(row)
-        where = columns["conversations"]
-        turns = [_turn(turn, where) for turn in read_turns(cell(row, columns, "conversations"), where=where)]
+    def turns(self, row: Row, how: Rendering) -> list[Message]:
+        turns = read_turns(row, how.columns["conversations"], SHAREGPT)
         _check_order(turns)
-        system = text(row, columns, "system", required=False)
-        if system and turns[0]["role"] != "system":
-            turns.insert(0, {"role": "system", "content": system})
-        return conversation(turns, system_prompt=system_prompt, dataset_type=dataset_type, remarks=remarks)
-
-
-def _turn(turn: Mapping[str, Any], where: str) -> Message:
-    refuse_tool_turn(turn)
-    if "from" not in turn or "value" not in turn:
-        raise DataError("A turn has no {missing!r}.", missing="value" if "from" in turn else "from")
-    return message(_ROLES.get(turn["from"], turn["from"]), turn["value"], where=where)
+        return with_system(turns, how.text(row, "system", required=False))
 
 
 def _check_order(turns: list[Message]) -> None:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.errors import StudioError
 from studio.runs import RunRecord
 from studio.ui.draft import Values
+from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here, sentence
+from studio.ui.header import short_name
 from studio.ui.page import Page
 from studio.ui.replies import Conversation, reply_panes
 from studio.ui.words import say
@@ -33,6 +36,7 @@ class Parts:
     """The tab's components, and the stop of each visitor who is being answered."""
 
     run: Any
+    base: Any
     system: Any
     clear: Any
     panes: Any
@@ -48,7 +52,7 @@ def build(page: Page) -> None:
     """Lay the tab out and wire it once every tab is there."""
     with page.halves():
         with page.choices():
-            run, system, clear = _choices(page)
+            run, base, system, clear = _choices(page)
         with page.living():
             panes = reply_panes()
             with page.card(elem_id="chat-ask"), gr.Row(elem_classes=["ask"]):
@@ -65,7 +69,7 @@ def build(page: Page) -> None:
                     for name in EXAMPLES
                 ]
     talk = gr.State(Conversation())
-    parts = Parts(run, system, clear, panes, box, send, stop, examples, talk)
+    parts = Parts(run, base, system, clear, panes, box, send, stop, examples, talk)
 
     @guard
     def open_chat(run_id: str | None = None) -> list[Any]:
@@ -76,13 +80,14 @@ def build(page: Page) -> None:
     page.later(lambda: _wire(page, parts))
 
 
-def _choices(page: Page) -> tuple[Any, Any, Any]:
+def _choices(page: Page) -> tuple[Any, Any, Any, Any]:
     i18n, form, draft = page.i18n, page.form, page.draft
     with page.card("chat.right_side"):
         run = gr.Dropdown(
             [], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run", filterable=False,
             interactive=True,
         )  # fmt: skip
+        base = facts_card("chat-base", {"lines": []})
     with page.card("chat.sampling", classes=("folds",)):
         gr.Checkbox(False, label=i18n("chat.unfold"), container=False, elem_classes=["fold-toggle"])
         for names in KNOBS:
@@ -94,7 +99,7 @@ def _choices(page: Page) -> tuple[Any, Any, Any]:
         )
         with gr.Row(elem_classes=["actions"]):
             clear = gr.Button(i18n("chat.clear"), size="sm", elem_id="chat-clear")
-    return run, system, clear
+    return run, base, system, clear
 
 
 def _wire(page: Page, parts: Parts) -> None:
@@ -118,13 +123,20 @@ def _wire(page: Page, parts: Parts) -> None:
         return "", Conversation()
 
     @guard
-    def refresh(chosen: str | None) -> Any:
-        return _choice(page.services, chosen)
+    def refresh(values: Values) -> dict[Component, Any]:
+        choice = _choice(page.services, values[parts.run])
+        return {parts.run: choice, parts.base: _before(page, {**values, parts.run: choice["value"]}, parts)}
+
+    @guard
+    def foresee(values: Values) -> str:
+        return _before(page, values, parts)
 
     gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
     parts.stop.click(stop, None, None, queue=False, **quiet)
     gr.on([parts.clear.click, parts.run.change], clear, None, [parts.panes, parts.talk], queue=False, **quiet)
-    page.refs["tab-chat"].select(refresh, parts.run, parts.run, queue=False, **quiet)
+    chosen = page.draft.components("model") | {parts.run}
+    page.refs["tab-chat"].select(refresh, chosen, [parts.run, parts.base], queue=False, **quiet)
+    gr.on([parts.run.change, parts.send.click, parts.box.submit], foresee, chosen, parts.base, queue=False, **quiet)
     for name, button in zip(EXAMPLES, parts.examples, strict=True):
         ask = button.click(_example(name), None, parts.box, queue=False, **quiet)
         ask.then(answer, inputs, outputs, concurrency_limit=4, **quiet)
@@ -139,8 +151,22 @@ def _choice(services: Services, chosen: str | None) -> Any:
     runs = [run for run in services.store.list() if run.trained]
     known = {run.run_id for run in runs}
     value = chosen if chosen in known else runs[0].run_id if runs else None
-    hint = say(here(), "chat.run_help" if runs else "chat.no_runs")
-    return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value, info=hint)
+    return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value)
+
+
+def _before(page: Page, values: Values, parts: Parts) -> str:
+    """The card's lines: what sending would load first, and that there is no adapter yet."""
+    services, run_id, lang = page.services, values[parts.run], here()
+    lines = [] if run_id else [say(lang, "chat.no_runs")]
+    try:
+        model = services.store.open(run_id).config().model if run_id else page.draft.read(values, "model").model
+        loaded = services.slot.loaded
+        if loaded is None or loaded.config != model:
+            key = "chat.will_load" if run_id else "chat.will_load_base"
+            lines.append(say(lang, key, model=short_name(model.model_name_or_path)))
+    except StudioError as error:
+        lines.append(sentence(error))
+    return as_value({"lines": [{"text": line, "cls": "dim"} for line in lines]})
 
 
 def _label(run: RunRecord) -> str:

@@ -55,7 +55,8 @@ def _choices(page: Page) -> dict[str, Any]:
             label=t("model.source"), show_label=False, elem_id="model-kind", elem_classes=["seg"],
             interactive=True,
         )  # fmt: skip
-        gr.Markdown(t("model.source_help"), elem_classes=["hint"])
+        for one in (STARTER, SMOLLM2):
+            gr.Markdown(t(f"model.{one}_help"), elem_classes=["hint", f"for-{one}"])
         named = gr.Textbox(
             "", label=t("model.other" if local else "model.other_hub"), info=t("model.other_help"), max_lines=1,
             placeholder="owner/name", elem_id="model-other", elem_classes=["for-other"], interactive=True,

@@ -27,7 +27,7 @@ SIMPLE = (
     (("training", "per_device_train_batch_size"), ("training", "gradient_accumulation_steps")),
     (("training", "max_steps"), ("training", "seed")),
 )
-OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed"}
+OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
 ELSEWHERE = frozenset({"max_length"})  # its one widget stands in the Data tab
 SHOW_LEVEL = "level => document.getElementById('train-more').classList.toggle('tf-gone', level !== 'advanced')"
 
@@ -82,7 +82,7 @@ def _settings(page: Page) -> list[Component]:
         with page.pair() if len(group) > 1 else nullcontext():
             for section, name in group:
                 knob(section, name, min_width=0)
-    with gr.Column(elem_id="train-more", elem_classes=["tf-gone"]):
+    with gr.Column(elem_id="train-more", elem_classes=["tf-gone", "two"]):
         rest = [name for name, field in TrainingConfig.knobs().items() if details(field).advanced]
         rest = [name for name in rest if name not in ELSEWHERE and not details(TrainingConfig.knobs()[name]).hidden]
         for name in rest:
@@ -118,14 +118,7 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     def sync() -> dict[Component, Any]:
         return _state(page, parts)
 
-    @guard
-    def restore() -> dict[Component, Any]:
-        """A page that is opened while a run trains shows that run's settings."""
-        run_id = services.worker.current
-        return page.draft.fill(services.store.open(run_id).config()) if run_id else {page.draft.rest: gr.skip()}
-
     form = page.draft.components()
-    page.refs["page"].load(restore, None, form, queue=False, **quiet)
     buttons = [start, stop, parts["done"], parts["outcome"], parts["compare"]]
     changes = [getattr(one, "blur", None) or one.change for one in knobs]
     changes += [one.submit for one in knobs if hasattr(one, "submit")]
@@ -154,7 +147,8 @@ def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Compo
     training = config.training
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     key, limit = ("train.length", training.max_length) if training.max_length else ("train.length_none", "")
-    text = f"{ready.effect(lang, batch, found)} {say(lang, key, length=limit)}"
+    parts_of_it = (ready.effect(lang, batch, found), say(lang, key, length=limit))
+    text = ("" if lang == "zh" else " ").join(parts_of_it)
     return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text}
 
 
