@@ -89,8 +89,12 @@
   else document.addEventListener("DOMContentLoaded", watchBody, { once: true });
   paint();
 
+  // The tab that was open before a reload; read now, before the first tab says that it is open.
+  let lastTab = "";
+  try { lastTab = sessionStorage.getItem("tunefork_tab") || ""; } catch { /* begins with the first tab */ }
+
   window.TUNEFORK = {
-    lang, locale, words, say, el, count, bytes, share, tick, note,
+    lastTab, lang, locale, words, say, el, count, bytes, share, tick, note,
     switchLanguage() {
       const other = lang === "zh" ? "en" : "zh";
       keep("tunefork_lang", other);

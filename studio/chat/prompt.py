@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Message = Mapping[str, str]  # {"role": "user", "content": "..."}
+# A chat template is somebody's program, and can fail in as many ways.
+FAULTS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 _PROBE = "Qzx7"  # a content that no template writes by itself
 
 
@@ -36,7 +38,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> T
             encoded = tokenizer.apply_chat_template(
                 [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
             )
-        except (TemplateError, TypeError, KeyError, ValueError) as error:
+        except (TemplateError, *FAULTS) as error:
             raise ModelError(
                 "The model's chat template refuses this conversation ({reason}). "
                 "Remove the system prompt, or clear the conversation.",
@@ -68,7 +70,7 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _PROBE}]
     try:
         text = tokenizer.apply_chat_template(turns, tokenize=False)
-    except (TemplateError, TypeError, KeyError, ValueError):
+    except (TemplateError, *FAULTS):
         return None  # `encode` will say what the template has against a conversation
     behind = text.rpartition(_PROBE)[2].lstrip()
     for token, index in tokenizer.get_added_vocab().items():

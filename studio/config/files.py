@@ -92,12 +92,14 @@ def build(data: Mapping[str, Any], *, name: str = "the settings") -> RunConfig:
     try:
         return RunConfig.model_validate(dict(data))
     except ValidationError as error:
-        names = {key: tuple(kind.model_fields) for key, kind in sections().items()} | {
-            "": tuple(RunConfig.model_fields)
-        }
-        flags = {flag: dotted for flag, (dotted, _) in flat_flags().items()}
-        problem = sentence(error.errors(), names=names, flags=flags)
-        raise ConfigError("{file}: {problem}", file=name, problem=problem) from error
+        raise ConfigError("{file}: {problem}", file=name, problem=explain(error)) from error
+
+
+def explain(error: ValidationError) -> ConfigError:
+    """What is wrong with a config, as sentences that name its settings."""
+    names = {key: tuple(kind.model_fields) for key, kind in sections().items()} | {"": tuple(RunConfig.model_fields)}
+    flags = {flag: dotted for flag, (dotted, _) in flat_flags().items()}
+    return sentence(error.errors(), names=names, flags=flags)
 
 
 def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConfig:

@@ -44,32 +44,40 @@ def _one(error: Mapping[str, Any], key: str, *, names: Names, flags: Mapping[str
         return _unknown(key, names=names, flags=flags)
     if kind == "value_error" and isinstance(context["error"].args[0], ConfigError):
         return context["error"].args[0]
-    if kind == "literal_error" or kind == "union_tag_invalid":
+    if kind in ("literal_error", "union_tag_invalid"):
         expected = str(context.get("expected") or context.get("expected_tags")).replace("'", "").replace(" or ", ", ")
-        return ConfigError("{key} is {value}; there are: {choices}.", key=key, value=value, choices=expected)
-    if kind in _BOUNDS:
-        word, limit = _BOUNDS[kind]
-        return ConfigError(
-            "{key} is {value}; it must be {bound} {limit}.", key=key, value=value, bound=word, limit=context[limit]
-        )
-    if kind.startswith(("int_", "float_", "finite_")):
-        return ConfigError("{key} is {value}; it must be a number.", key=key, value=value)
-    if kind.startswith("bool_"):
-        return ConfigError("{key} is {value}; it must be true or false.", key=key, value=value)
-    return ConfigError("{key} is {value}: {reason}.", key=key, value=value, reason=_lower(error["msg"]))
+        return ConfigError("{setting} is {value}; there are: {choices}.", setting=key, value=value, choices=expected)
+    limit = next((_figure(context[bound]) for bound in ("gt", "ge", "lt", "le") if bound in context), "")
+    match kind:
+        case "greater_than":
+            return ConfigError(
+                "{setting} must be more than {bound}; it is {value}.", setting=key, value=value, bound=limit
+            )
+        case "greater_than_equal":
+            return ConfigError(
+                "{setting} must be at least {bound}; it is {value}.", setting=key, value=value, bound=limit
+            )
+        case "less_than":
+            return ConfigError(
+                "{setting} must be less than {bound}; it is {value}.", setting=key, value=value, bound=limit
+            )
+        case "less_than_equal":
+            return ConfigError(
+                "{setting} must be at most {bound}; it is {value}.", setting=key, value=value, bound=limit
+            )
+        case "int_parsing" | "int_from_float" | "int_type":
+            return ConfigError("{setting} must be a whole number; it is {value}.", setting=key, value=value)
+        case "float_parsing" | "float_type" | "finite_number":
+            return ConfigError("{setting} must be a number; it is {value}.", setting=key, value=value)
+        case "bool_parsing" | "bool_type":
+            return ConfigError("{setting} must be true or false; it is {value}.", setting=key, value=value)
+    problem = error["msg"][:1].lower() + error["msg"][1:]
+    return ConfigError("{setting} cannot be {value} ({problem}).", setting=key, value=value, problem=problem)
 
 
-# pydantic's kind -> the sign in the sentence, and where the limit stands in its context
-_BOUNDS = {
-    "greater_than": (">", "gt"),
-    "greater_than_equal": ("≥", "ge"),
-    "less_than": ("<", "lt"),
-    "less_than_equal": ("≤", "le"),
-}
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _figure(bound: float) -> str:
+    """A bound as one writes it: 8, 0.5, 4294967296."""
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
 def _unknown(key: str, *, names: Names, flags: Mapping[str, str]) -> ConfigError:
@@ -78,5 +86,5 @@ def _unknown(key: str, *, names: Names, flags: Mapping[str, str]) -> ConfigError
     near = difflib.get_close_matches(last, there, n=1, cutoff=0.6)
     meant = near[0] if near else flags.get(last)
     if meant:
-        return ConfigError("{key} is not a setting; did you mean {near}?", key=key, near=meant)
-    return ConfigError("{key} is not a setting; there are: {choices}.", key=key, choices=", ".join(there))
+        return ConfigError("{setting} is not a setting; did you mean {near}?", setting=key, near=meant)
+    return ConfigError("{setting} is not a setting; there are: {choices}.", setting=key, choices=", ".join(there))

@@ -23,7 +23,8 @@ def tokens_of(
 
     _check_tokenizer(rows[0], tokenizer)
     disable_progress_bars()
-    refused = (TemplateError, ValueError, TypeError, RuntimeError)
+    # A chat template is somebody's program, and can fail in as many ways.
+    refused = (TemplateError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
     try:
         return method.tokenize(rows, tokenizer=tokenizer)
     except refused as error:

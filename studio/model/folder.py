@@ -83,7 +83,7 @@ def check_config(config: dict[str, Any], *, name: str, trust_remote_code: bool) 
                 )
         for field, limit in LIMITS.items():
             value = section.get(field)
-            if value is not None and not (isinstance(value, int) and 0 <= value <= limit):
+            if value is not None and not (isinstance(value, int) and 1 <= value <= limit):
                 raise ModelError(
                     "{model}: config.json is damaged ({field} is {value!r}). Fetch the model again.",
                     model=name,
@@ -147,9 +147,14 @@ def check_safetensors(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line of bearable length."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200].rstrip(". ")
+    """What an exception says, on one line of bearable length; a line that ends in a colon says nothing by itself."""
+    lines = [line.strip() for line in (str(error).strip() or type(error).__name__).splitlines()]
+    said = lines[0]
+    for line in lines[1:]:
+        if not said.endswith(":"):
+            break
+        said = f"{said} {line}"
+    return said[:200].rstrip(". :")
 
 
 @contextmanager

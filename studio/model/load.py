@@ -13,7 +13,7 @@ from studio.model import hardware
 from studio.model.folder import check_safetensors, explained, weight_files
 from studio.model.locate import needs_download, resolve
 from studio.model.progress import Progress, quiet, without_bars
-from studio.model.shape import count_parameters, shape_of_folder
+from studio.model.shape import check_attention, count_parameters, shape_of_folder
 from studio.model.tokenizer import check_ids, load_tokenizer, tokenizer_notes
 from studio.settings import Settings
 
@@ -53,6 +53,8 @@ def load_model(config: ModelConfig, settings: Settings, *, progress: Progress | 
     folder = Path(resolve(config, settings, progress=progress))
     files = weight_files(folder, name=name)
     shape = shape_of_folder(folder, name=name, trust_remote_code=settings.trust_remote_code)
+    if config.attn_implementation:
+        check_attention(config.attn_implementation, shape)
     tokenizer = load_tokenizer(config, settings, progress=progress)
     check_ids(tokenizer, shape.get_input_embeddings().num_embeddings, name=name)
     parameters = count_parameters(shape)

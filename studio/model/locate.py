@@ -41,6 +41,11 @@ def resolve(
     return str(hub.fetch(name, revision=config.revision, weights=weights, code=code, progress=progress))
 
 
+def folder_here(config: ModelConfig, settings: Settings) -> Path | None:
+    """The model's folder where all of it is on this machine; None where it would be fetched. Touches no network."""
+    return None if needs_download(config, settings) else Path(resolve(config, settings, offline=True))
+
+
 def local_folder(name: str, settings: Settings) -> Path | None:
     """The folder that `name` means, None where it can only be a Hub id; a sentence where neither fits."""
     spelled_as_path = (

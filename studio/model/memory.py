@@ -10,9 +10,9 @@ from studio.config import ModelConfig
 from studio.config.model import SMOLLM2
 from studio.model import fetch, hardware
 from studio.model.adapter import candidate_modules
-from studio.model.folder import read_json
-from studio.model.locate import needs_download, resolve
-from studio.model.shape import count_parameters, shape_of
+from studio.model.folder import read_json, weight_files
+from studio.model.locate import folder_here, needs_download, resolve
+from studio.model.shape import check_attention, count_parameters, shape_of
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,8 +38,16 @@ class ModelFacts:
 
 
 def describe(config: ModelConfig, settings: Settings) -> ModelFacts:
-    """The facts that a choice of model needs. A Hub id is asked for its config once, then read from the cache."""
+    """The facts that a choice of model needs; of weights that are here, the headers are checked.
+
+    A Hub id is asked for its config once, then read from the cache.
+    """
     model = shape_of(config, settings)
+    here = folder_here(config, settings)
+    if here is not None:
+        weight_files(here, name=config.model_name_or_path)  # what is missing or cut is said now, not after Start
+    if config.attn_implementation:
+        check_attention(config.attn_implementation, model)
     inner = model.config.get_text_config()
     device = hardware.target_device(config.device_map, hardware.detect())
     parameters = count_parameters(model)

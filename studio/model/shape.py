@@ -10,7 +10,7 @@ from studio.config import ModelConfig
 from studio.config.model import SMOLLM2
 from studio.errors import ModelError
 from studio.model import fetch
-from studio.model.folder import explained, read_config
+from studio.model.folder import explained, first_line, read_config
 from studio.model.locate import resolve
 from studio.model.progress import without_bars
 from studio.settings import Settings
@@ -71,6 +71,18 @@ def _supported(raw: dict[str, Any], *, name: str, trust_remote_code: bool) -> No
         model=name,
         kind=raw["model_type"],
     )
+
+
+def check_attention(wanted: str, model: PreTrainedModel) -> None:
+    """Refuse an attention implementation that this model or this machine does not have."""
+    try:
+        model.get_correct_attn_implementation(wanted, is_init_check=True)
+    except (ValueError, ImportError) as error:
+        raise ModelError(
+            "model.attn_implementation is {value}, which does not run here ({reason}). Set it to null, sdpa or eager.",
+            value=wanted,
+            reason=first_line(error).partition(". ")[0],
+        ) from error
 
 
 def count_parameters(model: PreTrainedModel) -> int:

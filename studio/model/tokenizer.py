@@ -41,9 +41,13 @@ def load_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """The model's tokenizer with a pad token; cached, so the same object comes back until its files change."""
     folder = Path(resolve(config, settings, progress=progress, weights=False))
-    read_config(folder, name=config.model_name_or_path, trust_remote_code=settings.trust_remote_code)
+    name = config.model_name_or_path
+    raw = read_config(folder, name=name, trust_remote_code=settings.trust_remote_code)
     changed = tuple((folder / name).stat().st_mtime_ns for name in FILES if (folder / name).is_file())
-    return _load(str(folder), config.model_name_or_path, config.chat_template, settings.trust_remote_code, changed)
+    tokenizer = _load(str(folder), name, config.chat_template, settings.trust_remote_code, changed)
+    if isinstance(raw.get("vocab_size"), int):
+        check_ids(tokenizer, raw["vocab_size"], name=name)
+    return tokenizer
 
 
 @functools.lru_cache(maxsize=8)
@@ -66,6 +70,7 @@ def _load(
     if tokenizer.pad_token_id is None:
         notes.append(_set_pad(tokenizer, name))
     tokenizer.tunefork_notes = tuple(notes)
+    tokenizer.tunefork_largest_id = max(tokenizer.get_vocab().values(), default=0)
     return tokenizer
 
 
@@ -94,7 +99,7 @@ def _set_pad(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
 
 def check_ids(tokenizer: PreTrainedTokenizerBase, embeddings: int, *, name: str) -> None:
     """Every id that the tokenizer can make must have a row in the embedding."""
-    largest = max(tokenizer.get_vocab().values(), default=0)
+    largest = tokenizer.tunefork_largest_id
     if largest >= embeddings:
         raise ModelError(
             "{model}: its tokenizer makes ids up to {largest}, but the model has {embeddings} embeddings. "

@@ -44,7 +44,8 @@ class Form:
             settings["choices"] = self.choices(key, get_args(plain), optional=optional)
             return gr.Dropdown(**{**settings, "value": settings["value"] or "", "filterable": False, **changes})
         if plain in (int, float) and not optional:
-            return gr.Number(**{**settings, "precision": 0 if plain is int else None, **changes})
+            # Not rounded here: 1.5 rows in a batch is a mistake to name, not to mend in silence.
+            return gr.Number(**{**settings, "step": 1 if plain is int else None, **changes})
         # An empty gr.Number is sent as 0, so a number that may be left out is a line of text.
         return gr.Textbox(**{**settings, "value": _line(settings["value"]), "max_lines": 1, **changes})
 

@@ -23,7 +23,7 @@ FORM, TAB = "tunefork_form", "tunefork_tab"
 # A private window may refuse to store: then a reload begins anew, as it would without this.
 STORE = "value => { try { sessionStorage.setItem('NAME', value) } catch (refused) { console.debug(refused) } }"
 RECALL = "() => { try { return sessionStorage.getItem('NAME') || '' } catch (refused) { return '' } }"
-REOPEN = f"() => document.getElementById(`tab-${{({RECALL.replace('NAME', TAB)})()}}-button`)?.click()"
+REOPEN = "() => document.getElementById(`tab-${window.TUNEFORK.lastTab}-button`)?.click()"
 LONGEST = 100_000  # characters of a kept form that are looked at
 
 

@@ -6,6 +6,7 @@ Errors are part of the answer, so that they show in the card where they arose. K
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -106,6 +107,8 @@ def _card(config: RunConfig, settings: Settings, found: tuple[Preview, int]) -> 
     (preview, start), lang = found, here()
     table = _table(config.data.source, config.data.split, settings)
     source = say(lang, "data.rows", count=f"{len(table.rows):,}")
+    if settings.uploads_dir in Path(config.data.source).parents:  # the upload widget forgets its file at a reload
+        source = f"{table.name} · {source}"
     if table.size_bytes:
         source += f" · {_size(table.size_bytes)}"
     reason = ", ".join(preview.mapped.columns.values())

@@ -21,8 +21,9 @@ def store_upload(path: Path, settings: Settings) -> Path:
     with path.open("rb") as file:
         mark = hashlib.file_digest(file, "sha256").hexdigest()[:8]
     settings.prepare_workspace()
-    target = settings.uploads_dir / f"{slug(path.stem)}-{mark}{suffix}"
+    target = settings.uploads_dir / mark / f"{slug(path.stem)}{suffix}"  # a folder for each content: its name stays
     if not target.exists():
+        target.parent.mkdir(exist_ok=True)
         staged = target.with_suffix(f"{suffix}.part")
         shutil.copyfile(path, staged)
         staged.replace(target)

@@ -69,7 +69,7 @@ def translate(lang: Language, error: StudioError) -> str:
 
 def fill(lang: Language, template: str, details: Mapping[str, object]) -> str:
     """A template in a language with its details; a detail named `setting` becomes the setting's label."""
-    known = _sentences(lang).get(template, template)
+    known = _labelled(lang, _sentences(lang).get(template, template))
     named = {name: _detail(lang, name, one) for name, one in details.items()}
     return known.format(**named) if named else known
 
@@ -79,6 +79,18 @@ def _detail(lang: Language, name: str, value: object) -> object:
     if name == "setting":
         return name_of(lang, str(value))
     return translate(lang, value) if isinstance(value, StudioError) else value
+
+
+@cache
+def _labelled(lang: Language, template: str) -> str:
+    """A file's keys as the page calls them: `training.max_length` -> Max length. Details are not touched."""
+    space = " ?" if lang == "zh" else ""  # Chinese puts none between words
+
+    def name(found: re.Match[str]) -> str:
+        label = name_of(lang, found[1])
+        return found[0] if label == found[1] else label
+
+    return re.sub(rf"{space}\b([a-z]+\.[a-z_]+)\b(?!\.\S|=){space}", name, template)
 
 
 def spoken(lang: Language, message: str, template: object = None, details: object = None) -> str:

@@ -141,6 +141,8 @@ def test_tokenizer_ids_beyond_the_embedding(folder, settings, change):
     change("config.json", vocab_size=100)
     sentence = refused(folder, settings)
     assert "100 embeddings" in sentence
+    with pytest.raises(ModelError, match="100 embeddings"):  # a preview needs no weights to see it
+        load_tokenizer(ModelConfig(model_name_or_path=str(folder)), settings)
 
 
 def test_no_tokenizer(folder, settings):
@@ -160,7 +162,7 @@ def test_devices_and_dtypes_that_are_not_here(folder, settings):
 
 
 def test_unknown_attention(folder, settings):
-    refused(folder, settings, attn_implementation="nothing_known")
+    assert "sdpa or eager" in refused(folder, settings, attn_implementation="nothing_known")
 
 
 def test_missing_pad_token_is_chosen_among_those_there(folder, settings, change):

@@ -23,9 +23,23 @@ def test_the_starter_described_equals_the_starter_loaded(settings):
     assert "lm_head" not in facts.modules
 
 
-def test_no_weights_are_read(folder, settings):
-    (folder / "model.safetensors").unlink()
-    assert describe(ModelConfig(model_name_or_path=str(folder)), settings).parameters > 1_000_000
+def test_what_is_wrong_with_files_is_said_before_they_are_loaded(folder, settings):
+    config = ModelConfig(model_name_or_path=str(folder))
+    assert describe(config, settings).parameters > 1_000_000
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+        describe(config, settings)
+    weights.unlink()
+    with pytest.raises(ModelError, match="has no weights"):
+        describe(config, settings)
+
+
+def test_attention_that_does_not_run_here_is_said_before_loading(settings):
+    assert describe(ModelConfig(attn_implementation="eager"), settings)
+    for value in ("nonsense", "flash_attention_2"):
+        with pytest.raises(ModelError, match=f"attn_implementation is {value}.*sdpa or eager"):
+            describe(ModelConfig(attn_implementation=value), settings)
 
 
 def test_it_takes_milliseconds_once_imports_are_warm(folder, settings):

@@ -12,13 +12,14 @@ from gradio.components import Component
 from studio.config import RunConfig
 from studio.config.data import STARTER
 from studio.data.formats import FORMATS
+from studio.errors import ConfigError
 from studio.ui import preview, tokens
 from studio.ui.draft import Unfinished
 from studio.ui.form import edited
 from studio.ui.guard import guard
 from studio.ui.page import Page
 from studio.ui.preview import AUTO, NEEDS, ROLES
-from studio.ui.uploads import SUFFIXES, store_upload
+from studio.ui.uploads import store_upload
 
 LOSSES = ("completion", "assistant", "all")
 
@@ -46,7 +47,7 @@ def _source_card(page: Page) -> dict[str, Any]:
             interactive=True,
         )  # fmt: skip
         upload = gr.File(
-            file_types=list(SUFFIXES), label=t("data.upload"), show_label=False, elem_id="data-upload",
+            label=t("data.upload"), show_label=False, elem_id="data-upload",
             elem_classes=["for-upload"], height=96, interactive=True,
         )  # fmt: skip
         stored = gr.Textbox("", visible="hidden", elem_id="data-stored")
@@ -83,7 +84,7 @@ def _show_source(source: str, uploads: Path) -> tuple[str, str, str, str]:
         return "starter", "", "", ""
     if kind_of(source) == "hub":
         return "hub", "", "", source
-    if Path(source).parent == uploads:
+    if uploads in Path(source).parents:
         return "upload", source, "", ""
     return "path", "", source, ""
 
@@ -151,6 +152,8 @@ def _show_loss(config: RunConfig) -> tuple[str]:
 
 
 def _read_held(percent: float | None) -> dict[str, Any]:
+    if not 0 <= (percent or 0) < 100:
+        raise ConfigError("Hold out is {percent} %. Give a share from 0 to less than 100.", percent=f"{percent:g}")
     return {"data.eval_fraction": round((percent or 0) / 100, 10)}
 
 
@@ -180,9 +183,12 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     gr.on([parts["kind"].input, parts["format"].input], looking("none"), inputs, outputs, **quiet)
     named = [event for one in typed for event in (one.submit, one.blur)]
     gr.on(named, looking("known"), inputs, outputs, **quiet)
-    parts["upload"].upload(
-        store, parts["upload"], parts["stored"], show_progress="hidden", api_visibility="private"
-    ).success(looking("none"), inputs, outputs, **quiet)
+    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    sent = parts["upload"].upload(store, parts["upload"], parts["stored"], **told)
+    sent.success(looking("none"), inputs, outputs, **quiet)
+    sent.failure(lambda: None, None, parts["upload"], **told)
+    gone = parts["upload"].clear(lambda: "", None, parts["stored"], **told)
+    gone.success(looking("none"), inputs, outputs, **quiet)
     widgets = draft.components("data", "method", "training.max_length", "model.chat_template", "model.revision")
     followed = widgets - typed - {parts["kind"], parts["format"], parts["stored"], draft.rest}
     events = [view.submit, draft.filled.change, page.refs["model"].change, *(edited(one) for one in followed)]
