@@ -56,7 +56,8 @@ def _view(parameter: nn.Parameter, *, private: bool) -> Tensor:
 
     data = parameter.detach().clone() if private else parameter.detach()
     view = torch.Tensor._make_subclass(type(parameter), data, False)
-    view.__dict__.update({key: value for key, value in vars(parameter).items() if key != "module"})
+    # `module` would lead back to the base's own tree, but without the key bitsandbytes cannot copy it (for DoRA).
+    view.__dict__.update({key: None if key == "module" else value for key, value in vars(parameter).items()})
     return view
 
 

@@ -43,7 +43,7 @@ def load_tokenizer(
     folder = Path(resolve(config, settings, progress=progress, weights=False))
     name = config.model_name_or_path
     raw = read_config(folder, name=name, trust_remote_code=settings.trust_remote_code)
-    changed = tuple((folder / name).stat().st_mtime_ns for name in FILES if (folder / name).is_file())
+    changed = tuple(file.stat().st_mtime_ns for one in FILES if (file := folder / one).is_file())
     tokenizer = _load(str(folder), name, config.chat_template, settings.trust_remote_code, changed)
     if isinstance(raw.get("vocab_size"), int):
         check_ids(tokenizer, raw["vocab_size"], name=name)

@@ -28,7 +28,7 @@ def ready_card(elem_id: str = "ready") -> gr.HTML:
 
 def waiting(lang: Language, key: str) -> str:
     """The card while it is being worked out: "checking" or "waking"."""
-    return _card("checking", say(lang, "train.ready"), [_line("note", say(lang, f"train.{key}"))])
+    return _card("checking", say(lang, "train.not_ready"), [_line("note", say(lang, f"train.{key}"))])
 
 
 def of_error(lang: Language, error: StudioError) -> str:

@@ -19,6 +19,7 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 COOKIE = "tunefork_lang"
 LOCALE = Path(__file__).parent / "locale"
+SAID = ("holder", "reason", "problem")  # details that may be words of ours themselves
 
 
 @cache
@@ -78,7 +79,9 @@ def _detail(lang: Language, name: str, value: object) -> object:
     """A detail as it stands in a sentence; one that is a sentence itself is said in the language too."""
     if name == "setting":
         return name_of(lang, str(value))
-    return translate(lang, value) if isinstance(value, StudioError) else value
+    if isinstance(value, StudioError):
+        return translate(lang, value)
+    return translate_text(lang, value) if name in SAID and isinstance(value, str) else value
 
 
 @cache

@@ -35,13 +35,27 @@ def config(tmp_path):
     }
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-@pytest.mark.parametrize("quantization", ["4-bit", "8-bit"])
-def test_it_learns_on_after_an_evaluation(session_settings, config, quantization, dtype):
+CASES = [
+    ("4-bit", "bfloat16", {}),
+    ("4-bit", "float32", {}),
+    ("8-bit", "bfloat16", {}),
+    ("8-bit", "float32", {}),
+    (
+        "4-bit",
+        "bfloat16",
+        {"use_dora": True, "modules_to_save": ["lm_head"]},
+    ),  # PEFT copies the weights to measure them
+]
+
+
+@pytest.mark.parametrize(("quantization", "dtype", "adapter"), CASES)
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+def test_it_learns_on_after_an_evaluation(session_settings, config, quantization, dtype, adapter):
     reason = quantizations()[quantization]
     if reason:
         pytest.skip(reason)
-    run = build({**config, "model": {"quantization": quantization, "dtype": dtype}})
+    model = {"quantization": quantization, "dtype": dtype}
+    run = build({**config, "model": model, "adapter": {**config["adapter"], **adapter}})
     slot, store = ModelSlot(session_settings), RunStore(session_settings.runs_dir)
     slot.load(run.model)
     before = slot.fingerprint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from studio.errors import DataError
 
@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     from studio.settings import Settings
 
 Row = dict[str, Any]
+
+
+class LazyRows(Sequence[Row]):
+    """Rows that are each made only when they are looked at."""
+
+    def row(self, index: int) -> Row:
+        """The row at 0 <= index < len."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self.row(one) for one in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.row(index % len(self))
 
 
 @dataclass(frozen=True)

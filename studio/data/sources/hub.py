@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from threading import Lock
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
-from studio.data.sources.base import Row, Table, no_rows
+from studio.data.sources.base import LazyRows, Row, Table, no_rows
 from studio.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ _tables: OrderedDict[tuple[str, str], Table] = OrderedDict()
 _lock = Lock()
 
 
-class HubRows(Sequence[Row]):
-    """A `datasets.Dataset` as a sequence of plain rows, each made when it is looked at."""
+class HubRows(LazyRows):
+    """A `datasets.Dataset` as a sequence of plain rows."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -35,13 +35,7 @@ class HubRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self._dataset[one] for one in range(*index.indices(len(self)))]
+    def row(self, index: int) -> Row:
         row: Row = self._dataset[index]
         return row
 

@@ -131,15 +131,17 @@ def _wire(page: Page, parts: Parts) -> None:
     def foresee(values: Values) -> str:
         return _before(page, values, parts)
 
-    gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
+    chosen = page.draft.components("model") | {parts.run}
+    said = gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
+    said.then(foresee, chosen, parts.base, queue=False, **quiet)
     parts.stop.click(stop, None, None, queue=False, **quiet)
     gr.on([parts.clear.click, parts.run.change], clear, None, [parts.panes, parts.talk], queue=False, **quiet)
-    chosen = page.draft.components("model") | {parts.run}
     page.refs["tab-chat"].select(refresh, chosen, [parts.run, parts.base], queue=False, **quiet)
-    gr.on([parts.run.change, parts.send.click, parts.box.submit], foresee, chosen, parts.base, queue=False, **quiet)
+    parts.run.change(foresee, chosen, parts.base, queue=False, **quiet)
     for name, button in zip(EXAMPLES, parts.examples, strict=True):
         ask = button.click(_example(name), None, parts.box, queue=False, **quiet)
-        ask.then(answer, inputs, outputs, concurrency_limit=4, **quiet)
+        said = ask.then(answer, inputs, outputs, concurrency_limit=4, **quiet)
+        said.then(foresee, chosen, parts.base, queue=False, **quiet)
 
 
 def _example(name: str) -> Callable[[], str]:

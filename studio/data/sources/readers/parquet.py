@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from studio.data.sources.base import Row, Rows
+from studio.data.sources.base import LazyRows, Row, Rows
 from studio.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ MOST_ROWS = 5_000_000
 MOST_BYTES = 8 * 1024**3  # unpacked, as the footer states it
 
 
-class ArrowRows(Sequence[Row]):
+class ArrowRows(LazyRows):
     """An Arrow table as a sequence of rows."""
 
     def __init__(self, table: pyarrow.Table) -> None:
@@ -24,16 +24,8 @@ class ArrowRows(Sequence[Row]):
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        rows: list[dict[str, Any]] = self._table.slice(index % len(self), 1).to_pylist()
+    def row(self, index: int) -> Row:
+        rows: list[Row] = self._table.slice(index, 1).to_pylist()
         return rows[0]
 
     def __iter__(self) -> Iterator[Row]:
