@@ -10,6 +10,7 @@ const draw = (state) => {
     else fill.style.width = `${Math.round(100 * state.loading.fraction)}%`;
     bar.append(fill);
     bar.setAttribute("role", "progressbar");
+    bar.setAttribute("aria-label", say("app.loading"));
     found.push(el("p", "", state.loading.sentence || say("app.loading")), bar);
   } else if (state.error) {
     found.push(el("p", "tf-error", state.error));

@@ -83,11 +83,21 @@
   const watchBody = () => {
     paint();
     new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    new MutationObserver(nameGroups).observe(document.body, { childList: true, subtree: true });
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
   };
   if (document.body) watchBody();
   else document.addEventListener("DOMContentLoaded", watchBody, { once: true });
   paint();
+
+  // Gradio draws a group of radios as a fieldset without a legend: it is given the name that stands above it.
+  const nameGroups = () => {
+    for (const group of document.querySelectorAll("fieldset.block:not([aria-label])")) {
+      const title = group.querySelector('[data-testid="block-info"]');
+      if (title) group.setAttribute("aria-label", title.textContent.trim());
+    }
+    for (const arrow of document.querySelectorAll("svg.dropdown-arrow:not([aria-hidden])")) arrow.setAttribute("aria-hidden", "true");
+  };
 
   // The tab that was open before a reload; read now, before the first tab says that it is open.
   let lastTab = "";

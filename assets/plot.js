@@ -152,11 +152,12 @@ function sync() {
   const total = run.started?.total_steps;
   const running = run.status === "running";
   const step = run.end?.step ?? newest?.[STEP] ?? 0;
-  const phase = running && !newest ? last(run.notes.filter((note) => note.kind === "phase")) : null;
+  const phase = running && last(run.notes)?.kind === "phase" && !newest ? last(run.notes) : null;
+  const ending = running && total && step >= total; // the last evaluation, then the weights are saved
   const known = Boolean(run.id);
   ui.name.textContent = known ? run.head.name ?? run.id : "";
   ui.main.dataset.status = run.status ?? "none";
-  ui.chip.textContent = phase ? phaseText(phase) : say(`chip.${run.status}`, { step, total: total ?? "?" });
+  ui.chip.textContent = phase ? phaseText(phase) : say(`chip.${ending ? "ending" : run.status}`, { step, total: total ?? "?" });
   const seconds = run.end?.seconds ?? (run.rows.length > 1 ? newest[TIME] - run.rows[0][TIME] : null);
   const since = newest ? Date.now() / 1000 - newest[TIME] : 0;
   const left = running ? (run.eta === null ? null : Math.max(0, run.eta - since)) : seconds;
@@ -169,6 +170,7 @@ function sync() {
   const share = phase?.fraction ?? (total ? Math.min(1, step / total) : 0);
   ui.bar.style.width = `${share * 100}%`;
   ui.progress.setAttribute("aria-valuenow", Math.round(share * 100));
+  ui.progress.setAttribute("aria-label", ui.chip.textContent);
   const pressed = (group, index, on) => group.children[index].setAttribute("aria-pressed", on);
   ["loss", "accuracy"].forEach((key, index) => pressed(ui.series, index, view.series === key));
   ["step", "epoch", "tokens", "time"].forEach((key, index) => pressed(ui.axis, index, view.axis === key));

@@ -13,6 +13,7 @@ function build() {
   for (const side of ["base", "adapter"]) {
     const pane = { name: make("h3", "", say(side)), proof: make("span"), talk: make("div"), reply: null };
     pane.talk.setAttribute("role", "log");
+    pane.talk.setAttribute("aria-label", say(side));
     pane.hint = make("p", "tf-hint", say(`empty_${side}`));
     const box = make("section", `tf-panel tf-pane tf-${side === "base" ? "left" : "right"}`);
     box.setAttribute("aria-label", say(side));

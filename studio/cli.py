@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import logging
 import os
@@ -17,14 +18,17 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TextIO
 
-from studio.config import RunConfig
-from studio.config.files import build, flat_flags, load, parse_set, parse_value
+from studio.config.files import build
 from studio.errors import ConfigError, StudioError
+from studio.flags import Parser, add_settings, read_config, underscored
 from studio.runs.events import Event
 from studio.runs.store import RunStore
 from studio.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from studio.training.plan import Plan
 
 VERBS = ("ui", "train", "check", "preview", "chat", "runs")
 QUIET = {
@@ -41,17 +45,14 @@ INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; no verb is `ui`."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels at every start
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft|datasets|accelerate|torch")
+    _quieten()
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
         argv = ["ui", *argv]
-    arguments = _parser(argv[0]).parse_args(_underscored(argv))
     try:
+        arguments = _parser(argv[0]).parse_args(underscored(argv))
         return arguments.run(arguments)
     except StudioError as error:
-        print(f"{arguments.verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{argv[0]}: {_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -59,6 +60,22 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `launch.py runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _quieten() -> None:
+    """Text is UTF-8 on every system, nothing is told to anybody's server, and libraries keep their remarks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels at every start
+    for kind in (FutureWarning, UserWarning):
+        warnings.filterwarnings("ignore", category=kind, module="transformers|trl|peft|datasets|accelerate|torch")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -91,8 +108,9 @@ def _ui(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    config, settings = _config(arguments), _settings(arguments)
+    config, settings = read_config(arguments), _settings(arguments)
     settings.prepare_workspace()
+    out = sys.stdout
     with _stdout_kept():
         from studio.model.slot import ModelSlot
         from studio.training.plan import preflight
@@ -102,7 +120,14 @@ def _train(arguments: argparse.Namespace) -> int:
         run_dir = RunStore(settings.runs_dir).create(config)
         print(f"run {run_dir.name}", file=sys.stderr)
         with _interrupt_stops(run_dir) as interrupted:
-            outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[_narrate])
+            try:
+                outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[_narrate])
+            except StudioError:
+                record = RunStore(settings.runs_dir).open(run_dir.name)
+                result = {"run_id": record.run_id, "status": record.status, "steps": record.steps}
+                if arguments.json:
+                    _print_json({**result, "metrics": record.metrics}, to=out)
+                raise
     result = {"run_id": outcome.run_id, "status": outcome.status, "steps": outcome.steps, "metrics": outcome.metrics}
     if arguments.json:
         _print_json(result)
@@ -112,13 +137,15 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    config, settings = _config(arguments), _settings(arguments)
-    with _stdout_kept():
-        from studio.training.plan import plan
-
-        made = plan(config, settings, progress=_tell)
-    for error in made.errors:
-        print(f"check: {' '.join(str(error).split())}", file=sys.stderr)
+    try:
+        made = _planned(arguments)
+    except ConfigError as error:  # the config itself: no plan can be made of it
+        face: dict[str, Any] = {"ok": False, "errors": [str(error)], "findings": [], "plan": None}
+        if arguments.json:
+            _print_json(face)
+        raise
+    for told in made.errors:
+        print(f"check: {_line(told)}", file=sys.stderr)
     if arguments.json:
         _print_json(made.as_json())
     elif made.figures:
@@ -129,8 +156,16 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if made.ok else 2
 
 
+def _planned(arguments: argparse.Namespace) -> Plan:
+    config, settings = read_config(arguments), _settings(arguments)
+    with _stdout_kept():
+        from studio.training.plan import plan
+
+        return plan(config, settings, progress=_tell)
+
+
 def _preview(arguments: argparse.Namespace) -> int:
-    config, settings = _config(arguments), _settings(arguments)
+    config, settings = read_config(arguments), _settings(arguments)
     if arguments.rows < 1:
         raise ConfigError("--rows is {rows}; it must be at least 1.", rows=arguments.rows)
     with _stdout_kept():
@@ -140,7 +175,7 @@ def _preview(arguments: argparse.Namespace) -> int:
         tokenizer = load_tokenizer(config.model, settings, progress=_tell)
         made = preview(config, settings=settings, tokenizer=tokenizer, rows=arguments.rows)
     if arguments.json:
-        _print_json({"rows": [row.as_json() for row in made.rows], "digest": made.digest})
+        _print_json(made.as_json())
         return 0
     for row in made.rows:
         face = row.as_json()
@@ -159,6 +194,8 @@ def _chat(arguments: argparse.Namespace) -> int:
     data = {**config.model_dump(), "generation": {**config.generation.model_dump(), **chosen}}
     generation = build(data, name="the command line").generation
     system = arguments.system if arguments.system is not None else config.data.system_prompt
+    if not arguments.prompt.strip():
+        raise ConfigError("--prompt is empty; say what base and adapter should answer.")
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": arguments.prompt})
     replies = {"base": "", "adapter": ""}
@@ -195,116 +232,11 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# The parser
-
-
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="launch.py", description="Tunefork: an interactive fine-tuning studio.")
-    parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(dest="verb", metavar="{" + ",".join(VERBS) + "}", required=True)
-    table: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-        "ui": ("open the studio in the browser (the default)", _ui),
-        "train": ("train what RUN.yaml or the flags say", _train),
-        "check": ("validate, count and plan a run; trains nothing", _check),
-        "preview": ("show rows as the tokens the trainer will see", _preview),
-        "chat": ("ask base and adapter of a run the same question", _chat),
-        "runs": ("list the runs of the workspace", _runs),
-    }
-    for name, (text, run) in table.items():
-        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
-        sub.set_defaults(run=run)
-        sub.add_argument("--workspace", metavar="DIR", help="where runs live (default: ~/tunefork)")
-        if name != "ui":
-            sub.add_argument("--json", action="store_true", help="one JSON value on stdout")
-        if name in ("ui", "train", "check", "preview", "chat"):
-            sub.add_argument(
-                "--trust_remote_code", action="store_true", help="run code that a model's repository brings along"
-            )
-        if name == verb:  # only the asked verb's own arguments are worth their time
-            {"ui": _add_ui, "chat": _add_chat, "runs": lambda _: None}.get(name, _add_run)(sub)
-    return parser
-
-
-def _add_ui(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
-    sub.add_argument("--port", metavar="P", type=int, help="port (default: the first free one from 7860)")
-    sub.add_argument("--no-browser", "--no_browser", action="store_true", help="do not open the browser")
-    sub.add_argument("--share", action="store_true", help="a public link through Gradio; needs --auth")
-    sub.add_argument("--auth", metavar="USER:PASS", help="ask for this login")
-
-
-def _add_chat(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("run_id", metavar="RUN_ID")
-    sub.add_argument("--prompt", required=True, metavar="TEXT")
-    sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
-    sub.add_argument("--max-new-tokens", "--max_new_tokens", type=int, metavar="N")
-    sub.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
-    sub.add_argument("--seed", type=int, metavar="N")
-
-
-def _add_run(sub: argparse.ArgumentParser) -> None:
-    """RUN.yaml, --set, and every setting as a flat flag, in the manner of HfArgumentParser."""
-    if sub.prog.endswith("preview"):
-        sub.add_argument("--rows", type=int, default=4, metavar="K", help="rows to show (default: 4)")
-    sub.add_argument("yaml", nargs="?", type=Path, metavar="RUN.yaml", help="a run file; without it all defaults")
-    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.learning_rate=1e-4")
-    words = _help_texts()
-    group = sub.add_argument_group("settings (they win over the file)")
-    for flag, (dotted, field) in flat_flags().items():
-        many = "tuple" in str(field.annotation)
-        group.add_argument(
-            f"--{flag}",
-            dest=f"key:{dotted}",
-            default=argparse.SUPPRESS,
-            metavar="VALUE",
-            nargs="+" if many else "?" if field.annotation is bool else None,
-            const="true" if field.annotation is bool else None,
-            help=words.get(dotted, dotted).replace("%", "%%"),
-        )
-
-
-def _config(arguments: argparse.Namespace) -> RunConfig:
-    changes = parse_set(arguments.set)
-    fields = dict(flat_flags().values())
-    for name, value in vars(arguments).items():
-        dotted = name.removeprefix("key:")
-        if dotted == name:
-            continue
-        text = ",".join(value) if isinstance(value, list) else value
-        kinds = get_args(fields[dotted].annotation) or (fields[dotted].annotation,)
-        is_text = str in kinds and text != "null"
-        changes[dotted] = text if is_text else parse_value(text, name=f"--{dotted}")
-    return load(arguments.yaml, changes)
-
-
-def _underscored(argv: list[str]) -> list[str]:
-    """`--learning-rate` is `--learning_rate`: flags of settings may be written with dashes."""
-    known = flat_flags() if argv[0] in ("train", "check", "preview") else {}
-    result = []
-    for word in argv:
-        name, equals, value = word.partition("=")
-        plain = name[2:].replace("-", "_") if name.startswith("--") else ""
-        result.append(f"--{plain}{equals}{value}" if plain in known else word)
-    return result
-
-
-def _help_texts() -> dict[str, str]:
-    from studio.ui.words import load_words
-
-    return {dotted: text["help"] for dotted, text in load_words()["en"]["knobs"].items()}
-
-
-def _version() -> str:
-    from studio import __version__
-
-    return f"Tunefork {__version__}"
-
-
 # What is said while a verb works
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+def _print_json(value: Any, *, to: TextIO | None = None) -> None:
+    print(json.dumps(value, ensure_ascii=False), file=to or sys.stdout)
 
 
 def _tell(sentence: str, fraction: float | None) -> None:
@@ -357,3 +289,56 @@ def _interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+# The parser
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = Parser(prog="launch.py", description="Tunefork: an interactive fine-tuning studio.")
+    parser.add_argument("--version", action="version", version=_version())
+    verbs = parser.add_subparsers(parser_class=Parser, dest="verb", metavar="{" + ",".join(VERBS) + "}", required=True)
+    table: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+        "ui": ("open the studio in the browser (the default)", _ui),
+        "train": ("train what RUN.yaml or the flags say", _train),
+        "check": ("validate, count and plan a run; trains nothing", _check),
+        "preview": ("show rows as the tokens the trainer will see", _preview),
+        "chat": ("ask base and adapter of a run the same question", _chat),
+        "runs": ("list the runs of the workspace", _runs),
+    }
+    for name, (text, run) in table.items():
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        sub.set_defaults(run=run)
+        sub.add_argument("--workspace", metavar="DIR", help="where runs live (default: ~/tunefork)")
+        if name != "ui":
+            sub.add_argument("--json", action="store_true", help="one JSON value on stdout")
+        if name in ("ui", "train", "check", "preview", "chat"):
+            sub.add_argument(
+                "--trust_remote_code", action="store_true", help="run code that a model's repository brings along"
+            )
+        if name == verb:  # only the asked verb's own arguments are worth their time
+            {"ui": _add_ui, "chat": _add_chat, "runs": lambda _: None}.get(name, add_settings)(sub)
+    return parser
+
+
+def _add_ui(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    sub.add_argument("--port", metavar="P", type=int, help="port (default: the first free one from 7860)")
+    sub.add_argument("--no-browser", "--no_browser", action="store_true", help="do not open the browser")
+    sub.add_argument("--share", action="store_true", help="a public link through Gradio; needs --auth")
+    sub.add_argument("--auth", metavar="USER:PASS", help="ask for this login")
+
+
+def _add_chat(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run_id", metavar="RUN_ID")
+    sub.add_argument("--prompt", required=True, metavar="TEXT")
+    sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
+    sub.add_argument("--max-new-tokens", "--max_new_tokens", type=int, metavar="N")
+    sub.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
+    sub.add_argument("--seed", type=int, metavar="N")
+
+
+def _version() -> str:
+    from studio import __version__
+
+    return f"Tunefork {__version__}"

@@ -175,6 +175,48 @@ def test_bad_input_is_one_sentence_and_leaves_no_run(name: str, verb: str, tmp_p
     assert not runs.exists() or not list(runs.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["bogus"], "invalid choice"),
+        (["check", "--learning_rte", "1"], "--learning_rate"),
+        (["preview", "--rows", "many"], "--rows"),
+        (["chat", "x"], "--prompt"),
+        (["check", "--learning_rate"], "--learning_rate"),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence(arguments: list[str], word: str) -> None:
+    done = launch(*arguments)
+    assert done.returncode == 2 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_check_tells_config_errors_in_its_json_face(tmp_path: Path) -> None:
+    done = launch("check", run_file(tmp_path, {"training": {"learning_rate": -1}}), "--json")
+    face = json.loads(done.stdout)
+    assert done.returncode == 2 and not face["ok"] and face["plan"] is None
+    assert "learning_rate" in face["errors"][0] and "learning_rate" in done.stderr
+
+
+def test_a_failed_run_has_a_json_face_and_exit_code_1(tmp_path: Path) -> None:
+    """A learning rate that bursts the weights: the loss is no number after a step or two."""
+    config = {"training": {"max_steps": 60, "learning_rate": 1, "max_grad_norm": 0, "eval_strategy": "no"}}
+    config["adapter"] = {"type": "lora", "lora_alpha": 1e30}
+    done = launch("train", run_file(tmp_path, config), "--workspace", tmp_path, "--json")
+    assert done.returncode == 1, done.stderr[-600:]
+    face = json.loads(done.stdout)
+    assert face["status"] == "failed" and "no longer a number" in done.stderr
+    [run] = json.loads(launch("runs", "--json", "--workspace", tmp_path).stdout)
+    assert run["status"] == "failed" and "no longer a number" in run["error"]
+
+
+def test_full_fine_tuning_by_flag_and_text_that_is_not_latin(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "launch.py", "preview", "--rows", "2", "--adapter", "null", "--workspace", str(tmp_path)],
+        cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True,
+    )  # fmt: skip
+    assert "字节船长" in done.stdout.decode("utf-8").replace("[", "").replace("]", "")
+
+
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     done = launch("chat", "../../etc", "--prompt", "x", "--workspace", tmp_path)
     assert done.returncode == 2 and "no run" in done.stderr

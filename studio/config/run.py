@@ -26,6 +26,11 @@ def _method(value: object) -> object:
     return value
 
 
+def _adapter(value: object) -> object:
+    """`adapter: lora` is short for `adapter: {type: lora}`."""
+    return {"type": value} if isinstance(value, str) else value
+
+
 # `Union[...]` of one member collapses to that member, which needs no discriminator.
 _choices: Any = Union[tuple(METHODS.values())]  # noqa: UP007
 _union: Any = Annotated[_choices, Discriminator("type")] if len(METHODS) > 1 else _choices
@@ -39,9 +44,17 @@ class RunConfig(Section):
     method: AnyMethod = SFT()
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
-    adapter: AdapterConfig | None = LoraAdapter()
+    adapter: Annotated[AdapterConfig | None, BeforeValidator(_adapter)] = LoraAdapter()
     training: TrainingConfig = TrainingConfig()
     generation: GenerationConfig = GenerationConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: object) -> object:
+        """`training:` with nothing under it means its defaults; `adapter: null` alone means something else."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key in ("adapter", "name")}
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:

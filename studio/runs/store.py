@@ -52,7 +52,12 @@ class RunRecord:
         return self.path / MODEL if (self.path / MODEL / "model.safetensors").is_file() else None
 
     def weights(self) -> Path:
-        """`trained`, or a sentence where the run has saved nothing."""
+        """The folder to compare with the base, or a sentence where the run has saved nothing.
+
+        An adapter folder without safetensors is handed out too: what loads it says what is wrong with it.
+        """
+        if self.trained is None and (self.path / ADAPTER).is_dir():
+            return self.path / ADAPTER
         if self.trained is None:
             raise WorkspaceError(
                 "The run {run} has nothing to compare: it is {status} and has saved no weights.",

@@ -14,6 +14,7 @@ from studio.config import RunConfig
 from studio.data.columns import map_columns
 from studio.data.prepare import PreparedData, open_table, prepare
 from studio.data.preview import Tokenized, tokenize
+from studio.data.sources import kind_of
 from studio.model.load import load_tokenizer
 from studio.settings import Settings
 
@@ -58,8 +59,11 @@ def check_rows(config: RunConfig, settings: Settings) -> None:
 
 def _key(config: RunConfig, settings: Settings) -> str:
     """What shapes the tokens: method, data (with its content's hash), model, seed and max_length."""
-    sources = [config.data.source, *([config.data.eval_source] if config.data.eval_source else [])]
-    identities = [open_table(source, config.data.split, settings).identity for source in sources]
+    data = config.data
+    identities = [open_table(data.source, data.split, settings).identity]
+    if data.eval_source:
+        split = data.split if kind_of(data.eval_source) == "hub" else "train"
+        identities.append(open_table(data.eval_source, split, settings).identity)
     parts = [
         config.method.model_dump_json(),
         config.data.model_dump_json(),

@@ -119,7 +119,8 @@ def _write_started(
     log: EventLog, config: RunConfig, run_dir: Path, *, staged: Stage, trainer: Trainer, loaded: LoadedModel
 ) -> None:
     """The event that says what is trained on what: the same digest as the preview of the same first rows."""
-    total, trainable = _count(trainer.model)
+    trainable = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
+    total = loaded.parameters + (trainable if config.adapter is not None else 0)
     tokenized = staged.tokenized
     log.write(
         "started",
@@ -202,11 +203,6 @@ def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, adapter: bool
         shutil.rmtree(target)
     made.rename(target)
     return target
-
-
-def _count(model: PreTrainedModel) -> tuple[int, int]:
-    parameters = list(model.parameters())
-    return sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
 
 
 def _last_words(status: str, steps: int) -> tuple[str, dict[str, Any]]:

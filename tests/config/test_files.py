@@ -61,10 +61,28 @@ def test_yaml_scalars_are_those_of_yaml_1_2() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["a: [1\n", "a: 1\na: 2\n", "!!python/object:os.system {}\n", "- 1\n", "a: &x [*x]\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1\n",
+        "a: 1\na: 2\n",
+        "!!python/object:os.system {}\n",
+        "- 1\n",
+        "a: &x [*x]\n",
+        "? [a, b]\n: c\n",
+        "a: &b 1\nc: *b\n",
+    ],
+)
 def test_bad_yaml_is_a_config_error_with_the_name_of_the_file(text: str) -> None:
     with pytest.raises(ConfigError, match=r"run\.yaml"):
         build(parse_yaml(text, name="run.yaml"), name="run.yaml")
+
+
+def test_an_empty_section_means_its_defaults_and_an_empty_adapter_none() -> None:
+    config = build(parse_yaml("training:\nmodel:\nmethod:\ndata:\n", name="x"))
+    assert config == RunConfig()
+    assert build(parse_yaml("adapter:\n", name="x")).adapter is None
+    assert build({"adapter": "lora"}) == RunConfig()
 
 
 def test_set_and_flags_reach_every_setting() -> None:
