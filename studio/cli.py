@@ -201,10 +201,13 @@ def _chat(arguments: argparse.Namespace) -> int:
     replies = {"base": "", "adapter": ""}
     with _stdout_kept():
         from studio.chat.compare import compare
+        from studio.chat.prompt import prompt_note
         from studio.model.slot import ModelSlot
 
         slot = ModelSlot(settings)
-        slot.load(config.model, progress=_tell)
+        note = prompt_note(slot.load(config.model, progress=_tell).tokenizer)
+        if note:
+            _tell(note, None)
         slot.attach(record.run_id, trained)
         turns = compare(
             slot, messages, messages, adapter_id=record.run_id, generation=generation, stop=threading.Event()

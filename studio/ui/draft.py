@@ -16,6 +16,7 @@ import gradio as gr
 from gradio.components import Component
 from pydantic import ValidationError
 
+from studio.config.files import explain
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.ui.form import plain_type, section_of, to_widget
@@ -56,7 +57,7 @@ class Draft:
         """One widget that holds one setting; "" is the section of `name`."""
         key = f"{section}.{name}" if section else name
         field = section_of(section).knobs()[name]
-        _, optional = plain_type(field.annotation)
+        kind, optional = plain_type(field.annotation)
 
         def read(value: Any) -> dict[str, Any]:
             if value is None or (isinstance(value, str) and not value.strip()):
@@ -64,7 +65,7 @@ class Draft:
                     return {key: None}
                 if not isinstance(field.default, tuple):
                     raise ConfigError("{setting} is empty. Give it a value.", setting=key)
-            return {key: value.strip() if isinstance(value, str) else value}
+            return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}
 
         def show(config: RunConfig) -> tuple[Any, ...]:
             value = _flat(config).get(key, field.default)
@@ -105,7 +106,7 @@ class Draft:
         try:
             return RunConfig.model_validate(self.plain(values, *prefixes))
         except ValidationError as error:
-            raise mistake(error) from error
+            raise explain(error) from error
 
     def fill(self, config: RunConfig) -> dict[Component, Any]:
         """Component -> update that shows `config`; `read` of what is then shown gives `config` back."""
@@ -130,34 +131,14 @@ class Draft:
         return dict(kept)
 
 
-def mistake(error: ValidationError) -> ConfigError:
-    """The first thing that is wrong with the form, as one sentence that names the setting."""
-    first = error.errors()[0]
-    kind, bounds = str(first["type"]), first.get("ctx", {})
-    if kind == "value_error":  # a rule of config.rules: already a sentence
-        rule = bounds["error"].args[0]
-        return rule if isinstance(rule, ConfigError) else ConfigError("{problem}", problem=rule)
-    limit = next((figure(bounds[one]) for one in ("gt", "ge", "lt", "le") if one in bounds), "")
-    named = {"setting": ".".join(map(str, first["loc"][:2])), "value": str(first.get("input"))[:60]}
-    match kind:
-        case "greater_than":
-            return ConfigError("{setting} must be more than {bound}; it is {value}.", bound=limit, **named)
-        case "greater_than_equal":
-            return ConfigError("{setting} must be at least {bound}; it is {value}.", bound=limit, **named)
-        case "less_than":
-            return ConfigError("{setting} must be less than {bound}; it is {value}.", bound=limit, **named)
-        case "less_than_equal":
-            return ConfigError("{setting} must be at most {bound}; it is {value}.", bound=limit, **named)
-        case "int_parsing" | "int_from_float" | "int_type":
-            return ConfigError("{setting} must be a whole number; it is {value}.", **named)
-        case "float_parsing" | "float_type":
-            return ConfigError("{setting} must be a number; it is {value}.", **named)
-    return ConfigError("{setting} cannot be {value} ({problem}).", problem=first["msg"], **named)
-
-
-def figure(bound: float) -> str:
-    """A bound as one writes it: 8, 0.5, 4294967296."""
-    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
+def _typed(text: str, kind: Any) -> Any:
+    """A line of text as the number it stands for, where its setting is one; else as it is."""
+    for number in (int, float) if kind in (int, float) else ():
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _under(key: str, prefixes: tuple[str, ...]) -> bool:

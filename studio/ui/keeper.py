@@ -1,6 +1,6 @@
 """Keeps the form and the open tab over a reload and a switch of language. Knows nothing of any single setting.
 
-The browser's tab holds them (sessionStorage), so two tabs never mix. A page opened in mid-run shows that run's settings.
+The browser's tab holds them (sessionStorage), so two tabs never mix. A page opened in mid-run shows the run's settings.
 """
 
 from __future__ import annotations

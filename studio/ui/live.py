@@ -70,7 +70,8 @@ class LiveRuns:
             return {"id": None, "missing": run_id[:80]}
         for note in answer.get("notes", ()):
             if "message" in note:
-                note["message"] = spoken(lang, note.pop("message"), note.pop("template", None), note.pop("details", None))
+                template, details = note.pop("template", None), note.pop("details", None)
+                note["message"] = spoken(lang, note["message"], template, details)
         return answer
 
     def current(self, known: dict[str, Any] | None = None) -> str | None:

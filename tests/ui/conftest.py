@@ -22,7 +22,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The Page that the tabs were built with; nothing is served."""
     from studio.ui.app import build_page
 
-    return build_page(services_in(tmp_path_factory.mktemp("page")))[1]
+    with pytest.MonkeyPatch.context() as patch:  # where uploads go is the process's: it stays that of `served`
+        patch.setenv("GRADIO_TEMP_DIR", "")
+        return build_page(services_in(tmp_path_factory.mktemp("page")))[1]
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from studio.config import RunConfig
 from studio.config.files import build, sections
 from studio.errors import ConfigError
 from studio.ui.draft import Unfinished
+from studio.ui.words import translate
 
 
 def shown(page: Any, config: RunConfig) -> dict[Any, Any]:
@@ -106,7 +107,7 @@ def test_a_part_can_be_read_while_another_is_wrong(page: Any) -> None:
         ("training-max_length", "many", "a whole number"),
         ("training-num_train_epochs", None, "is empty"),
         ("adapter-r", 0, "at least 1"),
-        ("data-eval_fraction", 100, "less than 1"),
+        ("training-per_device_train_batch_size", 1.5, "a whole number"),
     ],
 )
 def test_a_mistake_names_its_setting(page: Any, elem_id: str, value: Any, sentence: str) -> None:
@@ -115,6 +116,31 @@ def test_a_mistake_names_its_setting(page: Any, elem_id: str, value: Any, senten
     with pytest.raises(ConfigError, match=sentence) as caught:
         page.draft.read(values)
     assert caught.value.details["setting"] == elem_id.replace("-", ".")
+
+
+@pytest.mark.parametrize("percent", [100, -5])
+def test_a_held_out_share_is_named_as_it_was_typed(page: Any, percent: float) -> None:
+    values = shown(page, RunConfig())
+    values[next(one for one in values if getattr(one, "elem_id", "") == "data-eval_fraction")] = percent
+    with pytest.raises(ConfigError, match=f"Hold out is {percent} %"):
+        page.draft.read(values)
+
+
+def test_a_broken_rule_keeps_its_sentence_for_other_languages(page: Any) -> None:
+    values = shown(page, RunConfig())
+    values[next(one for one in values if getattr(one, "elem_id", "") == "training-max_steps")] = 0
+    with pytest.raises(ConfigError) as caught:
+        page.draft.read(values)
+    assert "最多步数为 0" in translate("zh", caught.value)
+
+
+def test_the_kept_form_comes_back_and_rubbish_does_not() -> None:
+    from studio.ui.keeper import recalled
+
+    config = RunConfig.model_validate({"training": {"seed": 7}, "adapter": None})
+    assert recalled(config.model_dump_json()) == config
+    for rubbish in ("", "{", "[]", '{"training": {"seed": "x"}}', '{"nothing": 1}', " " * 200_000):
+        assert recalled(rubbish) is None
 
 
 def test_an_unfinished_choice_is_no_mistake(page: Any) -> None:
@@ -138,7 +164,7 @@ def test_an_upload_gets_a_name_of_ours(page: Any, tmp_path: Path) -> None:
     odd = tmp_path / "<img src=x onerror=alert(1)> ..%2f my ROWS.JSONL"
     odd.write_text('{"text": "hello"}\n')
     stored = store_upload(odd, page.services.settings)
-    assert stored.parent == page.services.settings.uploads_dir and stored.suffix == ".jsonl"
+    assert stored.parent.parent == page.services.settings.uploads_dir and stored.suffix == ".jsonl"
     assert stored.read_bytes() == odd.read_bytes() and not set(stored.name) & set("<>% ")
     assert store_upload(odd, page.services.settings) == stored
     program = tmp_path / "rows.exe"

@@ -72,6 +72,21 @@ def test_a_second_page_and_last_weeks_run_are_the_same_request(store: RunStore) 
     assert live.poll({"run": "current"})["name"] == "today"
 
 
+def test_sentences_come_in_the_visitors_language(store: RunStore) -> None:
+    folder, log = begin(store)
+    with log:
+        log.tell("warning", "No rows are held out, so there will be no evaluation loss.")
+        log.tell(
+            "failed", "The run failed: {kind}: {text}", {"kind": "ValueError", "text": "training.seed"}, adapter=False
+        )
+    live = LiveRuns(store, lambda: None)
+    said = {lang: live.poll({"run": folder.name}, lang=lang)["notes"] for lang in ("en", "zh")}
+    assert said["en"][-1]["message"] == "The run failed: ValueError: training.seed"
+    assert said["zh"][-1]["message"].startswith("运行失败") and "ValueError" in said["zh"][-1]["message"]
+    assert "评估损失" in said["zh"][-2]["message"]
+    assert not {"template", "details"} & set(said["zh"][-1])
+
+
 def test_current_is_the_run_in_training_else_the_newest(store: RunStore) -> None:
     training: list[str | None] = [None]
     live = LiveRuns(store, lambda: training[0])

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from studio.config.files import sections
-from studio.errors import ConfigError
+from studio.errors import BusyError, ConfigError
 from studio.section import details
-from studio.ui.words import flat_words, language, load_words, say, translate, translate_text
+from studio.ui.words import flat_words, language, load_words, say, spoken, translate, translate_text
 
 
 def keys(node: dict[str, Any], prefix: str = "") -> set[str]:
@@ -90,3 +90,27 @@ def test_the_first_html_carries_the_words_as_data() -> None:
     assert head.count("</script>") == 1
     words = json.JSONDecoder().raw_decode(head[head.index('{"en": {"app"') :])[0]
     assert words["zh"]["cards"]["supervised"] == load_words()["zh"]["cards"]["supervised"]
+
+
+def test_a_run_says_its_sentences_in_the_visitors_language() -> None:
+    template, details = "The loss is no longer a number at step {step}.", {"step": "3"}
+    done = "Finished after {steps} steps. What was learned is saved."
+    assert spoken("zh", "said in English", done, {"steps": "5"}) == load_words()["zh"]["sentences"][done].format(
+        steps=5
+    )
+    assert spoken("zh", "as it was", template, details) == "The loss is no longer a number at step 3."
+    assert spoken("zh", "as it was", "Stopped after step {steps}.", {"other": "1"}) == "as it was"
+    assert spoken("zh", "Loading smollm2 (135 M parameters).") == "正在加载 smollm2（135 M 参数）。"
+
+
+def test_settings_are_called_what_the_page_calls_them() -> None:
+    error = ConfigError("Set training.max_length. {value} is no data.source.", value="training.seed")
+    assert translate("en", error) == "Set Max length. training.seed is no Source."
+    assert translate("en", ConfigError("training.extra.{name} is odd.", name="x")) == "training.extra.x is odd."
+
+
+def test_a_sentence_within_a_sentence_is_translated_too() -> None:
+    inner = ConfigError("Set adapter.use_dora.")
+    assert translate("en", ConfigError("{file}: {problem}", file="run.yaml", problem=inner)) == "run.yaml: Set DoRA."
+    busy = BusyError("The model is in use by {holder}. Wait until that is done, or stop it.", holder="the run a-1")
+    assert "运行 a-1" in translate("zh", busy)

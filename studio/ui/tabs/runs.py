@@ -51,8 +51,8 @@ def build(page: Page) -> None:
     with gr.Column(visible=False, elem_id="runs-opened") as opened, page.halves():
         with page.choices(), page.card("runs.opened"):
             with gr.Row(elem_classes=["actions"]):
-                load = gr.Button(i18n("runs.load"), variant="primary", size="md", elem_id="runs-load")
-                chat = gr.Button(i18n("runs.chat"), size="md", elem_id="runs-chat")
+                load = gr.Button(i18n("runs.load"), variant="primary", size="sm", elem_id="runs-load")
+                chat = gr.Button(i18n("runs.chat"), size="sm", elem_id="runs-chat")
             note = gr.Markdown("", elem_classes=["hint"], visible=False)
             text = gr.Code(
                 "", language=None, label=i18n("runs.config"), interactive=False, elem_id="runs-config", max_lines=28
