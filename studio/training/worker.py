@@ -8,10 +8,13 @@ import threading
 from studio.config import RunConfig
 from studio.errors import BusyError, StudioError
 from studio.model.slot import ModelSlot
+from studio.runs.events import EventLog
 from studio.runs.store import RunStore
 from studio.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+NO_LIBRARY = "A library cannot be imported ({problem}). Install Tunefork again as its README says."
 
 
 class Worker:
@@ -71,11 +74,15 @@ class Worker:
             self.join(seconds)
 
     def _work(self, config: RunConfig, run_id: str) -> None:
-        from studio.training.train import train
-
+        run_dir = self._store.runs_dir / run_id
         try:
-            train(config, self._store.runs_dir / run_id, self._slot, settings=self._settings)
-        except StudioError as error:
-            logger.warning(
-                "%s: %s", run_id, error
-            )  # the run's own log has the sentence; the thread must not die loudly
+            from studio.training.train import train
+        except ImportError as error:
+            logger.exception("%s cannot start", run_id)
+            with EventLog(run_dir) as log:
+                log.tell("failed", NO_LIBRARY, {"problem": error})
+            return
+        try:
+            train(config, run_dir, self._slot, settings=self._settings)
+        except StudioError as error:  # its sentence is in the run's own log; the thread must not die loudly
+            logger.warning("%s: %s", run_id, error)

@@ -64,8 +64,7 @@ def test_a_click_becomes_a_compared_reply(
     page.locator("#compare").click()
     page.locator("#message textarea").fill("Hello, who are you?")
     page.locator("#send").click()
-    page.wait_for_selector("#send", state="hidden", timeout=20_000)
-    page.wait_for_selector("#send", state="visible", timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('.tf-measure').length === 2", timeout=60_000)
     base, adapter = (pane.locator(".tf-reply").last.inner_text() for pane in page.locator(".tf-pane").all())
     seconds = time.monotonic() - began
     context.close()

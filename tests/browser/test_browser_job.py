@@ -58,10 +58,10 @@ def wait(page: Any, condition: str, seconds: float = 60) -> None:
 
 def ask(page: Any, question: str) -> list[str]:
     """The two replies to one message, base first."""
+    before = page.locator(".tf-measure").count()
     page.locator("#message textarea").fill(question)
     page.locator("#send").click()
-    page.wait_for_selector("#chat-stop", state="visible", timeout=20_000)
-    page.wait_for_selector("#send", state="visible", timeout=60_000)
+    wait(page, f"document.querySelectorAll('.tf-measure').length === {before + 2}")  # each side has ended
     return [pane.locator(".tf-reply").last.inner_text() for pane in page.locator(".tf-pane").all()]
 
 

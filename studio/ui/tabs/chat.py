@@ -123,6 +123,11 @@ def _wire(page: Page, parts: Parts) -> None:
         return "", Conversation()
 
     @guard
+    def another_run(request: gr.Request) -> tuple[Any, Any]:
+        """A conversation belongs to its adapter. One that is being answered was asked of the new run already."""
+        return (gr.skip(), gr.skip()) if str(request.session_hash) in parts.stops else ("", Conversation())
+
+    @guard
     def refresh(values: Values) -> dict[Component, Any]:
         choice = _choice(page.services, values[parts.run])
         return {parts.run: choice, parts.base: _before(page, {**values, parts.run: choice["value"]}, parts)}
@@ -135,7 +140,8 @@ def _wire(page: Page, parts: Parts) -> None:
     said = gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
     said.then(foresee, chosen, parts.base, queue=False, **quiet)
     parts.stop.click(stop, None, None, queue=False, **quiet)
-    gr.on([parts.clear.click, parts.run.change], clear, None, [parts.panes, parts.talk], queue=False, **quiet)
+    parts.clear.click(clear, None, [parts.panes, parts.talk], queue=False, **quiet)
+    parts.run.change(another_run, None, [parts.panes, parts.talk], queue=False, **quiet)
     page.refs["tab-chat"].select(refresh, chosen, [parts.run, parts.base], queue=False, **quiet)
     parts.run.change(foresee, chosen, parts.base, queue=False, **quiet)
     for name, button in zip(EXAMPLES, parts.examples, strict=True):
@@ -148,9 +154,14 @@ def _example(name: str) -> Callable[[], str]:
     return lambda: say(here(), f"chat.example_{name}")
 
 
+def _comparable(services: Services) -> list[RunRecord]:
+    """The runs that have something to compare with the base, newest first."""
+    return [run for run in services.store.list() if run.trained]
+
+
 def _choice(services: Services, chosen: str | None) -> Any:
-    """The runs that have an adapter, newest first; the chosen one stays chosen while it is there."""
-    runs = [run for run in services.store.list() if run.trained]
+    """The runs to choose from; the chosen one stays chosen while it is there."""
+    runs = _comparable(services)
     known = {run.run_id for run in runs}
     value = chosen if chosen in known else runs[0].run_id if runs else None
     return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value)
@@ -212,9 +223,12 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
 
     services = page.services
     config = page.draft.read(values, "generation", "model")
-    record = services.store.open(values[parts.run]) if values[parts.run] else None
-    yield from _prepare(services, talk, record=record, model=record.config().model if record else config.model)
-    system = values[parts.system] or ""
+    # The dropdown may still be empty where Send was pressed as soon as the tab was there.
+    newest = next(iter(_comparable(services)), None)
+    record = services.store.open(values[parts.run]) if values[parts.run] else newest
+    trained = record.config() if record else config
+    yield from _prepare(services, talk, record=record, model=trained.model)
+    system = values[parts.system] or trained.data.system_prompt or ""
     flushed = time.monotonic()
     turns = compare(
         services.slot,
