@@ -41,7 +41,7 @@ def map_columns(table: Table, config: DataConfig) -> Mapped:
             "Name it in data.columns, or choose another data.format.",
             file=table.name,
             format=chosen.name,
-            role=" and ".join(missing),
+            role=", ".join(missing),
             columns=_names(table.columns),
         )
     _check_twice(table, columns)
@@ -54,12 +54,15 @@ def _chosen_format(name: str) -> Format | None:
         return None
     if name not in FORMATS:
         near = difflib.get_close_matches(name, FORMATS, n=1)
-        raise DataError(
-            "data.format is {format!r}. There are: {formats}.{hint}",
-            format=name,
-            formats=", ".join((AUTO, *FORMATS)),
-            hint=f" Did you mean {near[0]}?" if near else "",
-        )
+        formats = ", ".join((AUTO, *FORMATS))
+        if near:
+            raise DataError(
+                "data.format is {format!r}; did you mean {near}? There are: {formats}.",
+                format=name,
+                near=near[0],
+                formats=formats,
+            )
+        raise DataError("data.format is {format!r}. There are: {formats}.", format=name, formats=formats)
     return FORMATS[name]
 
 

@@ -6,6 +6,7 @@ Knows nothing of files, pages or threads. A method is a Section, so its settings
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,34 +46,34 @@ class Parts:
     callbacks: tuple[TrainerCallback, ...] = ()
 
 
-class Method(Section):
+class Method(Section, ABC):
     """One way to train. `type` is its key in METHODS."""
 
     type: str
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
 
+    @abstractmethod
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
         """The type a format should render rows to, given those it can, for this method and its loss setting."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tokenize(self, rows: Dataset, *, tokenizer: PreTrainedTokenizerBase) -> Dataset:
         """Rows of one of `dataset_types` -> columns `input_ids` and `labels` (-100: masked), not yet truncated.
 
         Runs the trainer's own preparation, so that a preview and a run cannot differ.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def sequences(self, rows: Dataset, *, max_length: int | None) -> int:
         """How many sequences the trainer batches: rows that keep a supervised token, or packed blocks of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build_trainer(self, parts: Parts) -> Trainer:
         """The trainer, ready for `.train()`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def argument_types(self) -> dict[str, Any]:
         """Name -> type of what `training.extra` may hold: the fields of the trainer's own config class."""
-        raise NotImplementedError
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -67,7 +68,7 @@ class Rendered:
         return not isinstance(next(iter(self.columns.values())), str)
 
 
-class Format:
+class Format(ABC):
     """One way in which data sets lay out their rows. A new one is a file here and a line in FORMATS."""
 
     name: ClassVar[str]
@@ -107,9 +108,9 @@ class Format:
             return None
         return f"detected: {', '.join(columns.values())}"
 
+    @abstractmethod
     def render(self, row: Row, how: Rendering) -> Rendered:
         """One row in the data set type; a DataError, without the row's number, where it cannot be."""
-        raise NotImplementedError
 
 
 def plain_text(value: Any, where: str) -> str:

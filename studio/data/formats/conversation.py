@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from studio.data.formats.base import Format, NothingToTrain, Rendered, Rendering, Row
 from studio.data.formats.turns import Message
 from studio.errors import DataError
@@ -12,9 +14,9 @@ USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
 class Conversation(Format):
     """Each such format reads `turns`; what is made of them is the same for all."""
 
+    @abstractmethod
     def turns(self, row: Row, how: Rendering) -> list[Message]:
         """The row's turns, each one checked; a DataError without the row's number where they cannot be read."""
-        raise NotImplementedError
 
     def render(self, row: Row, how: Rendering) -> Rendered:
         """In prompt-completion the last assistant turn is the completion, and what follows it is left out."""

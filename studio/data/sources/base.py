@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -17,9 +18,9 @@ Row = dict[str, Any]
 class LazyRows(Sequence[Row]):
     """Rows that are each made only when they are looked at."""
 
+    @abstractmethod
     def row(self, index: int) -> Row:
         """The row at 0 <= index < len."""
-        raise NotImplementedError
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
