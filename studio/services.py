@@ -19,6 +19,48 @@ logger = logging.getLogger(__name__)
 HEAVY = ("torch", "transformers", "datasets", "peft", "trl", "trl.trainer.sft_trainer")
 
 
+# Names that transformers imports only when they are first asked for.
+LAZY = ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM", "LlamaForCausalLM", "Trainer", "GenerationConfig")
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """The heavy libraries' import in the background.
+
+    Until it is done nobody else may import them: two threads that import such packages at once, each waiting for a
+    module the other has begun, get half-made ones.
+    """
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> threading.Thread:
+        """Import in a thread of its own, so that the first click does not wait for it."""
+        self.begun.set()
+        thread = threading.Thread(target=self._import, name="warm", daemon=True)
+        thread.start()
+        return thread
+
+    def wait(self) -> None:
+        """Until the import that was begun is over; at once where none was."""
+        if self.begun.is_set():
+            self.done.wait()
+
+    def _import(self) -> None:
+        began = time.monotonic()
+        try:
+            for name in HEAVY:
+                importlib.import_module(name)
+            transformers = importlib.import_module("transformers")
+            for name in LAZY:
+                getattr(transformers, name)
+        except ImportError:
+            logger.exception("A library could not be imported; the first use will say so again")
+        finally:
+            self.done.set()
+            logger.info("libraries ready after %.1f s", time.monotonic() - began)
+
+
 @dataclass(frozen=True)
 class Services:
     """The studio's parts. None of them knows a page."""
@@ -27,29 +69,21 @@ class Services:
     store: RunStore
     slot: ModelSlot
     worker: Worker
-    warmed: threading.Event = field(default_factory=threading.Event)
+    warmth: Warmth
+
+    @property
+    def warmed(self) -> threading.Event:
+        """Set once the libraries are there."""
+        return self.warmth.done
 
     def warm(self) -> threading.Thread:
-        """Import the heavy libraries in the background, so that the first click does not wait for them."""
-        thread = threading.Thread(target=self._warm, name="warm", daemon=True)
-        thread.start()
-        return thread
-
-    def _warm(self) -> None:
-        began = time.monotonic()
-        try:
-            for name in HEAVY:
-                importlib.import_module(name)
-        except ImportError:
-            logger.exception("A library could not be imported; the first use will say so again")
-        finally:
-            self.warmed.set()
-            logger.info("libraries ready after %.1f s", time.monotonic() - began)
+        """Begin to import the heavy libraries."""
+        return self.warmth.start()
 
 
 def build_services(settings: Settings) -> Services:
     """Make the workspace ready and put the parts together."""
     settings.prepare_workspace()
-    store = RunStore(settings.runs_dir)
-    slot = ModelSlot(settings)
-    return Services(settings=settings, store=store, slot=slot, worker=Worker(store, slot, settings))
+    store, slot, warmth = RunStore(settings.runs_dir), ModelSlot(settings), Warmth()
+    worker = Worker(store, slot, settings, ready=warmth.wait)
+    return Services(settings=settings, store=store, slot=slot, worker=worker, warmth=warmth)

@@ -138,8 +138,11 @@ class RunStore:
 
 
 def hold(run_dir: Path) -> FileLock:
-    """The lock that says 'a living process works on this run'. The system frees it when the process dies."""
-    return FileLock(run_dir / LOCK, timeout=5, thread_local=False)
+    """The lock that says 'a living process works on this run'. The system frees it when the process dies.
+
+    One object a run and process, so that it may be taken again by whoever works for its holder.
+    """
+    return FileLock(run_dir / LOCK, timeout=5, thread_local=False, is_singleton=True)
 
 
 def slug(name: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from studio.config import RunConfig
 from studio.errors import BusyError, StudioError
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog
-from studio.runs.store import RunStore
+from studio.runs.store import RunStore, hold
 from studio.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -20,8 +22,11 @@ NO_LIBRARY = "A library cannot be imported ({problem}). Install Tunefork again a
 class Worker:
     """One training at a time, in a thread of its own."""
 
-    def __init__(self, store: RunStore, slot: ModelSlot, settings: Settings) -> None:
-        self._store, self._slot, self._settings = store, slot, settings
+    def __init__(
+        self, store: RunStore, slot: ModelSlot, settings: Settings, *, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """`ready` returns when the heavy libraries may be imported."""
+        self._store, self._slot, self._settings, self._ready = store, slot, settings, ready
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._run_id: str | None = None
@@ -75,14 +80,22 @@ class Worker:
 
     def _work(self, config: RunConfig, run_id: str) -> None:
         run_dir = self._store.runs_dir / run_id
-        try:
-            from studio.training.train import train
-        except ImportError as error:
-            logger.exception("%s cannot start", run_id)
-            with EventLog(run_dir) as log:
-                log.tell("failed", NO_LIBRARY, {"problem": error})
-            return
-        try:
-            train(config, run_dir, self._slot, settings=self._settings)
-        except StudioError as error:  # its sentence is in the run's own log; the thread must not die loudly
-            logger.warning("%s: %s", run_id, error)
+        with hold(run_dir):
+            try:
+                self._wait(run_dir)
+                from studio.training.train import train
+            except ImportError as error:
+                logger.exception("%s cannot start", run_id)
+                with EventLog(run_dir) as log:
+                    log.tell("failed", NO_LIBRARY, {"problem": error})
+                return
+            try:
+                train(config, run_dir, self._slot, settings=self._settings)
+            except StudioError as error:  # its sentence is in the run's own log; the thread must not die loudly
+                logger.warning("%s: %s", run_id, error)
+
+    def _wait(self, run_dir: Path) -> None:
+        """A click before the libraries are there: the run says what it waits for."""
+        with EventLog(run_dir) as log:
+            log.tell("phase", "Waiting for the libraries", phase="libraries")
+        self._ready()

@@ -89,6 +89,7 @@ def serve(
     settings = services.settings
     demand_login(settings, share=share, auth=auth)
     blocks = build_app(services)
+    services.warmth.begun.set()  # a click on a page that is just up must already wait for the libraries
     url = launch(blocks, settings, port=port, share=share, auth=auth)
     print(f"Tunefork is at {url}", file=sys.stderr, flush=True)
     services.warm()

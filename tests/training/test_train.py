@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,19 @@ def test_a_run_waits_for_a_reply_and_chat_is_refused_while_it_trains(
         pass
     worker.shutdown()
     assert store.open(run_id).status == "stopped" and store.open(run_id).has_adapter
+
+
+def test_a_run_started_before_the_libraries_are_there_waits_for_them(
+    store: RunStore, slot: ModelSlot, settings: Settings
+) -> None:
+    """Two threads that import them at once get half-made modules; the run counts as running meanwhile."""
+    ready = threading.Event()
+    worker = Worker(store, slot, settings, ready=ready.wait)
+    run_id = worker.start(config_of(max_steps=1))
+    time.sleep(0.5)
+    assert kinds(store, run_id) == ["phase"] and store.open(run_id).status == "running"
+    ready.set()
+    assert worker.join(60) and store.open(run_id).status == "finished"
 
 
 def test_two_runs_with_one_seed_have_one_loss(store: RunStore, slot: ModelSlot, settings: Settings) -> None:
