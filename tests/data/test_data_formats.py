@@ -187,7 +187,7 @@ def test_columns_are_found_whatever_their_case_and_overridden() -> None:
     [
         (ALPACA, {"columns": {"output": "reply"}}, "no column 'reply'.*There are: instruction, output"),
         (ALPACA, {"columns": {"outputs": "output"}}, "role 'outputs'.*There are: instruction, input"),
-        (ALPACA, {"format": "alpacca"}, "Did you mean alpaca"),
+        (ALPACA, {"format": "alpacca"}, "did you mean alpaca"),
         (ALPACA, {"format": "text"}, "text needs a column for text"),
         (ALPACA, {"columns": {"input": "output"}}, "both taken from the column 'output'"),
         ({"a": "1", "b": "2"}, {}, r"columns \(a, b\) fit no known format"),
