@@ -1,10 +1,17 @@
-// Title, view switch and row navigation of the token card. A click puts {start, rows} into the value and submits it.
-const { say, el } = window.TUNEFORK;
+// Title, view switch, row navigation and search of the token card. A click puts what is asked for into the value and
+// submits it: {rows} with one of {at}, {row}, {pick, nth}, {search, after}; see studio/ui/view.py.
+const { say, el, locale } = window.TUNEFORK;
 const root = element.querySelector(".tf-rowbar");
 const sizes = ROWS_SHOWN;
-let view = { start: 0, rows: sizes[1] };
-let of = 0;
+const PICKS = ["longest", "shortest", "most_cut", "worst"];
+let [rows, now, packed] = [sizes[0], { at: 0, row: 1, of: 0, nth: 0, after: null }, false];
+let pick = "";
 
+const ask = (what) => {
+  if (!("pick" in what)) pick = "";
+  props.value = JSON.stringify({ rows, packed, ...what });
+  trigger("submit");
+};
 const segment = (label, items) => {
   const group = el("div", "tf-seg");
   group.setAttribute("role", "group");
@@ -12,7 +19,7 @@ const segment = (label, items) => {
   for (const { text, name, press, id } of items) {
     const button = el("button", "", text);
     button.type = "button";
-    if (id) button.id = id;
+    button.id = id;
     if (name) {
       button.setAttribute("aria-label", name);
       button.title = name;
@@ -22,15 +29,10 @@ const segment = (label, items) => {
   }
   return group;
 };
-const go = (start, rows = view.rows) => {
-  const last = Math.max(0, of - 1);
-  view = { start: Math.min(Math.max(0, start), last), rows };
-  props.value = JSON.stringify(view);
-  trigger("submit");
-};
+const step = (by) => ask({ at: now.of ? (((now.at + by) % now.of) + now.of) % now.of : 0 });
 
-const where = el("span", "tf-where");
-const views = segment(say("cards.view"), ["raw", "text", "tokens"].map((name) => ({
+// ---- first line: which view, which row
+const views = segment(say("cards.view"), ["raw", "text", "tokens", "all"].map((name) => ({
   text: say(`cards.views_${name}`), id: `view-${name}`,
   press: () => {
     window.TUNEFORK.rowView = name;
@@ -38,25 +40,98 @@ const views = segment(say("cards.view"), ["raw", "text", "tokens"].map((name) =>
     window.dispatchEvent(new Event("tunefork:view"));
   },
 })));
-const steps = segment(say("cards.rows_shown"), [
-  { text: "‹", name: say("cards.previous"), id: "row-previous", press: () => go(view.start - view.rows) },
-  { text: "›", name: say("cards.next"), id: "row-next", press: () => go(view.start + view.rows >= of ? 0 : view.start + view.rows) },
-  { text: say("cards.random"), id: "row-random", press: () => go(Math.floor(Math.random() * of)) },
-  ...sizes.map((size) => ({ text: String(size), name: say("cards.show_rows", { rows: size }), id: `rows-${size}`, press: () => go(view.start, size) })),
+const box = el("input", "tf-jump");
+box.id = "row-number";
+Object.assign(box, { type: "number", min: 1, step: 1, inputMode: "numeric" });
+box.setAttribute("aria-label", say("cards.jump"));
+box.addEventListener("change", () => {
+  const row = Math.round(Number(box.value));
+  if (row >= 1) ask({ row });
+});
+const of = el("span", "tf-where");
+const where = el("span", "tf-wherebox");
+const arrow = (text, key, id, by) => {
+  const button = el("button", "", text);
+  Object.assign(button, { type: "button", id, title: say(`cards.${key}`) });
+  button.setAttribute("aria-label", say(`cards.${key}`));
+  button.addEventListener("click", () => step(by * rows));
+  return button;
+};
+const back = el("div", "tf-seg");
+back.append(arrow("‹", "previous", "row-previous", -1), arrow("›", "next", "row-next", 1));
+where.append(el("span", "tf-where", say("cards.row_word")), box, of, back);
+
+// ---- second line: search, and rows worth a look
+const search = el("input", "tf-search");
+Object.assign(search, { type: "search", id: "row-search", placeholder: say("cards.search") });
+search.setAttribute("aria-label", say("cards.search"));
+search.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !search.value.trim()) return;
+  event.preventDefault();
+  ask({ search: search.value, after: now.after ?? now.at - 1 });
+});
+search.addEventListener("input", () => { now.after = null; });
+const told = el("span", "tf-where tf-told");
+told.setAttribute("role", "status");
+const picks = segment(say("cards.rows_worth"), [
+  { text: say("cards.random"), id: "row-random", press: () => ask({ at: Math.floor(Math.random() * Math.max(now.of, 1)) }) },
+  ...PICKS.map((name) => ({
+    text: say(`cards.${name}`), id: `row-${name}`, name: say(`cards.${name}_help`),
+    press: () => {
+      const nth = pick === name ? now.nth + rows : 0;
+      pick = name;
+      ask({ pick: name, nth });
+    },
+  })),
 ]);
+const many = segment(say("cards.rows_shown"), sizes.map((size) => ({
+  text: String(size), name: say("cards.show_rows", { rows: size }), id: `rows-${size}`,
+  press: () => { rows = size; mark(); ask({ at: now.at }); },
+})));
+const blocks = segment(say("cards.packed"), [{
+  text: say("cards.packed"), name: say("cards.packed_help"), id: "row-packed",
+  press: () => { packed = !packed; mark(); ask({ at: packed ? 0 : now.at }); },
+}]);
+
 const mark = () => {
   const current = window.TUNEFORK.rowView || "tokens";
   views.querySelectorAll("button").forEach((one) => one.setAttribute("aria-pressed", String(one.id === `view-${current}`)));
-  sizes.forEach((size) => steps.querySelector(`#rows-${size}`).setAttribute("aria-pressed", String(size === view.rows)));
-  const end = Math.min(view.start + view.rows, of);
-  where.textContent = of ? say("cards.row_of", { row: end - view.start > 1 ? `${view.start + 1}–${end}` : view.start + 1, of: of.toLocaleString(window.TUNEFORK.locale) }) : "";
+  sizes.forEach((size) => many.querySelector(`#rows-${size}`).setAttribute("aria-pressed", String(size === rows)));
+  PICKS.forEach((name) => picks.querySelector(`#row-${name}`).setAttribute("aria-pressed", String(name === pick)));
+  blocks.firstChild.setAttribute("aria-pressed", String(packed));
+  blocks.classList.toggle("tf-gone", !now.packing);
+  of.textContent = now.of ? say("cards.of_rows", { of: now.of.toLocaleString(locale) }) : "";
+  if (document.activeElement !== box || !now.typing) box.value = now.of ? now.row : "";
+  told.textContent = now.said || "";
 };
-root.replaceChildren(el("h3", "tf-title", say("cards.preview")), views, el("span", "tf-push"), where, steps);
+const looked = (done) => PICKS.forEach((name) => { picks.querySelector(`#row-${name}`).disabled = !done; });
+
+const head = el("div", "tf-rowline");
+head.append(el("h3", "tf-title", say("cards.preview")), views, el("span", "tf-push"), where);
+const tools = el("div", "tf-rowline tf-rowtools");
+tools.append(search, told, el("span", "tf-push"), picks, blocks, many);
+root.replaceChildren(head, tools);
+looked(false);
 mark();
-const listen = (event) => {
-  if (!element.isConnected) return window.removeEventListener("tunefork:preview", listen);
-  of = event.detail.of;
-  view = { ...view, start: event.detail.start };
-  mark();
+
+const listeners = {
+  "tunefork:preview": (event) => {
+    now = { ...now, ...event.detail };
+    if (!now.packing) packed = false;
+    mark();
+  },
+  "tunefork:doctor": (event) => looked(event.detail.done),
+  "tunefork:goto": (event) => {
+    packed = false;
+    ask({ at: event.detail.at });
+    const card = element.closest(".card");
+    if (card && card.getBoundingClientRect().top < 0) card.scrollIntoView({ block: "start" });
+  },
 };
-window.addEventListener("tunefork:preview", listen);
+for (const [name, act] of Object.entries(listeners)) {
+  const listen = (event) => {
+    if (!element.isConnected) window.removeEventListener(name, listen);
+    else act(event);
+  };
+  window.addEventListener(name, listen);
+}

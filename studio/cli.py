@@ -37,7 +37,7 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
+    "TOKENIZERS_PARALLELISM": "true",
 }
 INTERRUPTED = 130
 
@@ -153,6 +153,9 @@ def _check(arguments: argparse.Namespace) -> int:
             print(f"{name}: {value}")
         for finding in made.findings:
             print(f"{finding.kind}: {finding.text}")
+    if made.report and not arguments.json:
+        for line in made.report.lines():
+            print(line)
     return 0 if made.ok else 2
 
 
@@ -168,20 +171,26 @@ def _preview(arguments: argparse.Namespace) -> int:
     config, settings = read_config(arguments), _settings(arguments)
     if arguments.rows < 1:
         raise ConfigError("--rows is {rows}; it must be at least 1.", rows=arguments.rows)
+    if arguments.start < 1:
+        raise ConfigError("--start is {row}; rows are counted from 1.", row=arguments.start)
     with _stdout_kept():
         from studio.data.preview import preview
         from studio.model.load import load_tokenizer
 
         tokenizer = load_tokenizer(config.model, settings, progress=_tell)
-        made = preview(config, settings=settings, tokenizer=tokenizer, rows=arguments.rows)
+        made = preview(config, settings=settings, tokenizer=tokenizer, rows=arguments.rows, start=arguments.start - 1)
     if arguments.json:
         _print_json(made.as_json())
         return 0
     for row in made.rows:
-        face = row.as_json()
-        print(f"row {row.row}: {face['supervised']} of {face['total']} tokens supervised, {face['truncated']} cut")
-        print("".join(f"[{t['text']}]" if t["supervised"] else t["text"] for t in face["tokens"]))
-    print(f"digest {made.digest}; [brackets] mark supervised tokens")
+        for lane in row.lanes:
+            face = lane.as_json()
+            name = f"row {row.where}" if len(row.lanes) == 1 else f"row {row.where}, {lane.name}"
+            print(f"{name}: {face['supervised']} of {face['total']} tokens supervised, {face['truncated']} cut")
+            print("".join(f"[{t['text']}]" if t["supervised"] else t["text"] for t in face["tokens"]))
+    for note in (*made.notes, *made.problems.values()):
+        print(f"note: {note}")
+    print(f"digest {made.digest or 'is known after check'}; [brackets] mark supervised tokens")
     return 0
 
 

@@ -40,6 +40,7 @@ def add_settings(sub: argparse.ArgumentParser) -> None:
     """RUN.yaml, --set, and every setting as a flat flag, in the manner of HfArgumentParser."""
     if sub.prog.endswith("preview"):
         sub.add_argument("--rows", type=int, default=4, metavar="K", help="rows to show (default: 4)")
+        sub.add_argument("--start", type=int, default=1, metavar="N", help="the first row to show (default: 1)")
     sub.add_argument("yaml", nargs="?", type=Path, metavar="RUN.yaml", help="a run file; without it all defaults")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.learning_rate=1e-4")
     words = load_words()["en"]["knobs"]

@@ -6,10 +6,20 @@ Texts of a setting (label, help) live in `studio/ui/locale/*.json` under "knobs"
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
+
+
+def names_of(value: object) -> object:
+    """`a,b` and `[a, b]` both give a tuple of names."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
 
 
 class Section(BaseModel):

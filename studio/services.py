@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from studio.model.slot import ModelSlot
 from studio.runs.store import RunStore
 from studio.settings import Settings
+from studio.training.inspector import Inspector
 from studio.training.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Services:
     store: RunStore
     slot: ModelSlot
     worker: Worker
+    inspector: Inspector
     warmth: Warmth
 
     @property
@@ -86,4 +88,5 @@ def build_services(settings: Settings) -> Services:
     settings.prepare_workspace()
     store, slot, warmth = RunStore(settings.runs_dir), ModelSlot(settings), Warmth()
     worker = Worker(store, slot, settings, ready=warmth.wait)
-    return Services(settings=settings, store=store, slot=slot, worker=worker, warmth=warmth)
+    inspector = Inspector(settings, ready=warmth.wait)
+    return Services(settings=settings, store=store, slot=slot, worker=worker, inspector=inspector, warmth=warmth)

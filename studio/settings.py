@@ -41,6 +41,10 @@ class Settings:
         return self.workspace / "uploads"
 
     @property
+    def scans_dir(self) -> Path:
+        return self.workspace / "scans"
+
+    @property
     def allows_local_paths(self) -> bool:
         return self.mode != "space"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from studio.errors import ModelError
+from studio.errors import DataError, ModelError
+from studio.methods.template import Watch
 from studio.model.folder import first_line
+from studio.model.templates.facts import FAULTS, template_facts
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -14,9 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Message = Mapping[str, str]  # {"role": "user", "content": "..."}
-# A chat template is somebody's program, and can fail in as many ways.
-FAULTS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
-_PROBE = "Qzx7"  # a content that no template writes by itself
+LONGEST = 5.0  # seconds for the template; it takes milliseconds
 
 
 def prompt_note(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -35,16 +35,20 @@ def encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> T
         raise ModelError("There is nothing to answer: the message is empty.")
     if tokenizer.chat_template:
         try:
-            encoded = tokenizer.apply_chat_template(
-                [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
-            )
+            encoded = Watch(LONGEST).run(lambda: _templated(tokenizer, messages))
+        except DataError as error:
+            raise ModelError(
+                "The chat template did not finish within {seconds} seconds: it may never end. "
+                "Choose another in model.chat_template.",
+                seconds=f"{LONGEST:g}",
+            ) from error
         except (TemplateError, *FAULTS) as error:
             raise ModelError(
                 "The model's chat template refuses this conversation ({reason}). "
                 "Remove the system prompt, or clear the conversation.",
                 reason=first_line(error),
             ) from error
-        ids = encoded["input_ids"]
+        ids: list[int] = encoded["input_ids"]
     else:
         ids = tokenizer("\n\n".join(message["content"] for message in messages))["input_ids"]
     if not ids:
@@ -52,28 +56,15 @@ def encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> T
     return torch.tensor([ids], dtype=torch.long)
 
 
+def _templated(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Mapping[str, list[int]]:
+    turns = [dict(message) for message in messages]
+    encoded: Mapping[str, list[int]] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+    return encoded
+
+
 def end_tokens(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids that end a reply: the model's, the tokenizer's, and what the template writes after an assistant's turn."""
     generation = getattr(model, "generation_config", None)
     found = [getattr(generation, "eos_token_id", None), model.config.eos_token_id, tokenizer.eos_token_id]
     flat = [one for ids in found for one in (ids if isinstance(ids, list | tuple) else [ids]) if one is not None]
-    turn = _end_of_turn(tokenizer)
-    return frozenset(int(one) for one in (*flat, *([turn] if turn is not None else [])))
-
-
-def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The special token right behind an assistant's content, where the template writes one."""
-    from jinja2 import TemplateError
-
-    if not tokenizer.chat_template:
-        return None
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _PROBE}]
-    try:
-        text = tokenizer.apply_chat_template(turns, tokenize=False)
-    except (TemplateError, *FAULTS):
-        return None  # `encode` will say what the template has against a conversation
-    behind = text.rpartition(_PROBE)[2].lstrip()
-    for token, index in tokenizer.get_added_vocab().items():
-        if behind.startswith(token):
-            return index
-    return None
+    return frozenset(int(one) for one in (*flat, *template_facts(tokenizer).end_of_turn_ids))

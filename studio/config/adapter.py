@@ -6,21 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from studio.section import Section, knob
+from studio.section import Names, Section, knob, names_of
 
 ALL_LINEAR = "all-linear"
 ATTENTION = "attention"
 
 
-def _names(value: object) -> object:
+def _targets(value: object) -> object:
     """`q_proj,v_proj` and `[q_proj, v_proj]` both give a tuple; the two group names stay text."""
-    if isinstance(value, str) and value not in (ALL_LINEAR, ATTENTION):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    return value
+    return value if value in (ALL_LINEAR, ATTENTION) else names_of(value)
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Targets = Annotated[Literal["all-linear", "attention"] | tuple[str, ...], BeforeValidator(_names)]
+Targets = Annotated[Literal["all-linear", "attention"] | tuple[str, ...], BeforeValidator(_targets)]
 
 
 class LoraAdapter(Section):

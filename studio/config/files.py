@@ -45,6 +45,7 @@ def build(data: Mapping[str, Any], *, name: str = "the settings") -> RunConfig:
 def explain(error: ValidationError) -> ConfigError:
     """What is wrong with a config, as sentences that name its settings."""
     names = {key: tuple(kind.model_fields) for key, kind in sections().items()} | {"": tuple(RunConfig.model_fields)}
+    names |= {f"method.{name}": tuple(kind.model_fields) for name, kind in METHODS.items()}
     flags = {flag: dotted for flag, (dotted, _) in flat_flags().items()}
     return sentence(error.errors(), names=names, flags=flags)
 
@@ -62,14 +63,26 @@ def anchor(config: RunConfig) -> RunConfig:
     data = config.data
     sources = {
         name: str(Path(value).expanduser().resolve())
-        for name in ("source", "eval_source")
-        if (value := getattr(data, name)) and Path(value).expanduser().is_file()
+        for name in ("source", "eval_source", "tools")
+        if (value := getattr(data, name)) and _is_here(value)
     }
+    mix = tuple(
+        one.model_copy(update={"source": str(Path(one.source).expanduser().resolve())}) if _is_here(one.source) else one
+        for one in data.mix
+    )
     model = config.model
     folder = Path(model.model_name_or_path).expanduser()
     if folder.is_dir() and model.model_name_or_path not in (STARTER, SMOLLM2):
         model = model.model_copy(update={"model_name_or_path": str(folder.resolve())})
-    return config.model_copy(update={"data": data.model_copy(update=sources), "model": model})
+    return config.model_copy(update={"data": data.model_copy(update={**sources, "mix": mix}), "model": model})
+
+
+def _is_here(path: str) -> bool:
+    """Whether a source is a file or folder of this machine."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def dump(config: RunConfig) -> str:
@@ -108,8 +121,17 @@ def sections() -> dict[str, type[Section]]:
             if isinstance(kind, type) and issubclass(kind, Section):
                 found[name] = kind
                 break
-    found["method"] = next(iter(METHODS.values()))
-    return {"": _Top, **found}
+    return {"": _Top, **found, "method": _EveryMethod}
+
+
+class _EveryMethod(Section):
+    """The settings of all methods; one that several have is declared by the first of them."""
+
+    @classmethod
+    def knobs(cls) -> dict[str, FieldInfo]:
+        return {name: field for kind in reversed(METHODS.values()) for name, field in kind.knobs().items()} | dict(
+            next(iter(METHODS.values())).knobs()
+        )
 
 
 class _Top(Section):

@@ -41,7 +41,7 @@ def _key(error: Mapping[str, Any]) -> str:
 def _one(error: Mapping[str, Any], key: str, *, names: Names, flags: Mapping[str, str]) -> ConfigError:
     kind, value, context = error["type"], repr(error.get("input"))[:MOST_VALUE], error.get("ctx") or {}
     if kind == "extra_forbidden":
-        return _unknown(key, names=names, flags=flags)
+        return _unknown(key, _there(error, key, names), flags)
     if kind == "value_error" and isinstance(context["error"].args[0], ConfigError):
         return context["error"].args[0]
     if kind in ("literal_error", "union_tag_invalid"):
@@ -80,11 +80,21 @@ def _figure(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
-def _unknown(key: str, *, names: Names, flags: Mapping[str, str]) -> ConfigError:
-    section, _, last = key.rpartition(".")
-    there = names.get(section.split(".")[0], ())
+def _there(error: Mapping[str, Any], key: str, names: Names) -> tuple[str, ...]:
+    """The settings of the section that a key is in; of the method that was chosen, where it is in `method`."""
+    section = key.split(".")[0] if "." in key else ""
+    chosen = next((f"method.{part}" for part in error["loc"] if part in METHODS), section)
+    return names.get(chosen if section == "method" else section, ())
+
+
+def _unknown(key: str, there: tuple[str, ...], flags: Mapping[str, str]) -> ConfigError:
+    last = key.rpartition(".")[2]
     near = difflib.get_close_matches(last, there, n=1, cutoff=0.6)
     meant = near[0] if near else flags.get(last)
+    if meant == key:
+        return ConfigError(
+            "{setting} belongs to another method; this one has: {choices}.", setting=key, choices=", ".join(there)
+        )
     if meant:
         return ConfigError("{setting} is not a setting; did you mean {near}?", setting=key, near=meant)
     return ConfigError("{setting} is not a setting; there are: {choices}.", setting=key, choices=", ".join(there))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from studio.section import Section, knob
 
 STARTER = "starter"
 SMOLLM2 = "smollm2"
+AUTO = "auto"
 
 
 class ModelConfig(Section):
@@ -19,4 +22,11 @@ class ModelConfig(Section):
     device_map: str = knob("auto", pattern=r"^(auto|cpu|balanced|cuda(:\d+)?|mps)$")
     quantization: Literal["none", "8-bit", "4-bit"] = knob("none")
     attn_implementation: str | None = knob(None, advanced=True, pattern=r"^[a-z][a-z0-9_]*$")
-    chat_template: Literal["chatml"] | None = knob(None, advanced=True)
+    # auto, a name, a file, or the text of a template: studio/model/templates/choose.py tells them apart
+    chat_template: str = knob(AUTO, advanced=True)
+
+    @field_validator("chat_template", mode="before")
+    @classmethod
+    def _nothing_is_auto(cls, value: Any) -> Any:
+        """An empty field and a run file's null leave the choice to the studio."""
+        return AUTO if value is None or (isinstance(value, str) and not value.strip()) else value

@@ -18,6 +18,7 @@ class TrainingConfig(Section):
     per_device_train_batch_size: int = knob(4, ge=1)
     gradient_accumulation_steps: int = knob(1, ge=1)
     max_length: int | None = knob(1024, ge=8)
+    truncation_mode: Literal["keep_start", "keep_end", "drop"] = knob("keep_start", advanced=True)
     seed: int = knob(42, ge=0, lt=2**32)
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = (
         knob("linear", advanced=True)

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from studio.config.data import DataConfig
 from studio.data.formats import FORMATS, Format, Role
+from studio.data.formats.paths import follow, nested, path_of
+from studio.data.formats.prompt_template import read_template
 from studio.data.sources import Table
-from studio.errors import DataError
+from studio.data.sources.base import Row
+from studio.errors import ConfigError, DataError
 
 AUTO = "auto"
 SAMPLE_ROWS = 32  # what detection looks at
+MOST_DAMAGED = 1000  # how far it looks for a row that can be read
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,10 @@ class Mapped:
 def map_columns(table: Table, config: DataConfig) -> Mapped:
     """The format and columns that `config` asks for, or that the table itself shows."""
     chosen = _chosen_format(config.format)
-    _check_overrides(table, config.columns, chosen)
+    sample = sample_of(table)
+    _check_overrides(table, config.columns, chosen, sample)
     if chosen is None:
-        chosen, reason = _detected(table, config)
+        chosen, reason = _detected(table, config, sample)
     else:
         reason = f"chosen: {chosen.name}"
     columns = chosen.assign(table.columns, config.columns)
@@ -45,7 +50,29 @@ def map_columns(table: Table, config: DataConfig) -> Mapped:
             columns=_names(table.columns),
         )
     _check_twice(table, columns)
+    _check_template(table, config, chosen, columns)
     return Mapped(format=chosen.name, reason=reason, columns=columns, roles=chosen.roles)
+
+
+def sample_of(table: Table) -> list[Row]:
+    """The first rows that can be read."""
+    return table.sample(SAMPLE_ROWS) or table.sample(MOST_DAMAGED)
+
+
+def nested_columns(table: Table) -> tuple[str, ...]:
+    """Paths into the columns that hold objects or lists, such as `answers[0].text`, to choose from."""
+    return nested(sample_of(table))
+
+
+def has_column(table: Table, column: str, sample: list[Row] | None = None) -> bool:
+    """Whether a table has a column of this name, or some of its first rows a value at this path."""
+    if column in table.columns:
+        return True
+    path = path_of(column)
+    if path is None or path[0] not in table.columns:
+        return False
+    rows = sample_of(table) if sample is None else sample
+    return not rows or any(follow(row, path) is not None for row in rows)
 
 
 def _chosen_format(name: str) -> Format | None:
@@ -66,7 +93,7 @@ def _chosen_format(name: str) -> Format | None:
     return FORMATS[name]
 
 
-def _check_overrides(table: Table, overrides: Mapping[str, str], chosen: Format | None) -> None:
+def _check_overrides(table: Table, overrides: Mapping[str, str], chosen: Format | None, sample: list[Row]) -> None:
     formats = (chosen,) if chosen else tuple(FORMATS.values())
     roles = dict.fromkeys(role.name for one in formats for role in one.roles)
     for role, column in overrides.items():
@@ -77,7 +104,7 @@ def _check_overrides(table: Table, overrides: Mapping[str, str], chosen: Format 
                 format=chosen.name if chosen else AUTO,
                 roles=", ".join(roles),
             )
-        if column and column not in table.columns:
+        if column and not has_column(table, column, sample):
             raise DataError(
                 "{file} has no column {column!r} (data.columns, {role}). There are: {columns}.",
                 file=table.name,
@@ -87,11 +114,10 @@ def _check_overrides(table: Table, overrides: Mapping[str, str], chosen: Format 
             )
 
 
-def _detected(table: Table, config: DataConfig) -> tuple[Format, str]:
-    sample = table.rows[:SAMPLE_ROWS]
-    _refuse_judged(table)
+def _detected(table: Table, config: DataConfig, sample: list[Row]) -> tuple[Format, str]:
     for one in FORMATS.values():
-        reason = one.detect(table.columns, sample, overrides=config.columns)
+        templated = bool(config.prompt_template)
+        reason = one.detect(table.columns, sample, overrides=config.columns, templated=templated)
         if reason is not None:
             return one, reason
     raise DataError(
@@ -103,20 +129,26 @@ def _detected(table: Table, config: DataConfig) -> tuple[Format, str]:
     )
 
 
-def _refuse_judged(table: Table) -> None:
-    """Rows that say which answer is better are for other methods; as plain chats they would teach the bad ones too."""
-    columns = set(table.columns)
-    judged = columns & {"chosen", "rejected"}
-    if len(judged) < 2 and isinstance(table.rows[0].get("label"), bool):
-        judged = {"label"}
-    elif len(judged) < 2:
+def _check_template(table: Table, config: DataConfig, chosen: Format, columns: Mapping[str, str]) -> None:
+    """A prompt template names columns, of a format that is made of columns."""
+    template = read_template(config.prompt_template, config.prompt_template_empty)
+    if template is None:
         return
-    raise DataError(
-        "{file} holds judged answers ({columns}), which are for preference methods, not for this one. "
-        "To train on part of it all the same, set data.format and data.columns.",
-        file=table.name,
-        columns=", ".join(sorted(judged)),
-    )
+    if not chosen.takes_template or "messages" in columns:
+        raise ConfigError(
+            "data.prompt_template is set, but rows of the format {format} are no columns to fill it with. "
+            "Remove data.prompt_template, or choose another data.format.",
+            format=chosen.name,
+        )
+    for name in template.fields:
+        path = path_of(name)
+        if name not in table.columns and name not in columns and (path is None or path[0] not in table.columns):
+            raise DataError(
+                "data.prompt_template names {{{name}}}, but {file} has no such column. There are: {columns}.",
+                name=name,
+                file=table.name,
+                columns=_names(table.columns),
+            )
 
 
 def _check_twice(table: Table, columns: Mapping[str, str]) -> None:

@@ -1,131 +1,253 @@
-"""DataConfig -> rendered rows, split into train and eval. Knows nothing of tokenizers and models."""
+"""RunConfig + tokenizer -> the rows a trainer is given, and every row that it is not given, with the reason.
+
+Reads, renders and tokenizes through the scan, so that nothing is done twice. Knows nothing of weights.
+"""
 
 from __future__ import annotations
 
-import random
+import difflib
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from studio.config import DataConfig, RunConfig
-from studio.data.columns import Mapped, map_columns
-from studio.data.formats import FORMATS
-from studio.data.formats.base import Rendering
-from studio.data.rendering import Batch, Note, Renderer, to_dataset
-from studio.data.sources import Table, kind_of, open_source
+from studio.data.corpus import Corpus, open_corpus
+from studio.data.doctor import CHECKS
+from studio.data.doctor.base import Context, View
+from studio.data.doctor.report import Report, build_report
+from studio.data.rendering import Note, Remarks
+from studio.data.scan import Progress, Scan, scan
+from studio.data.tokens import DIGEST_ROWS, count, digest, trainer_dataset
 from studio.errors import ConfigError, DataError
-from studio.methods.base import DatasetType
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
+    from studio.config import RunConfig
     from studio.settings import Settings
 
-__all__ = [
-    "Mapped",
-    "PreparedData",
-    "make_renderer",
-    "map_columns",
-    "nothing_left",
-    "open_table",
-    "prepare",
-    "split_rows",
-]
+    Positions = npt.NDArray[np.int64]
+
+
+class Shape(Protocol):
+    """What is known of the model before its weights are there."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def context_length(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
-class PreparedData:
-    """Rendered rows in the data set type that the method chose; the indexes are row numbers in the source, from 0."""
+class Prepared:
+    """What the trainer is given, and what became of the other rows; arrays hold positions in the corpus.
 
+    `supervised` and `total` are the tokens of one epoch, `truncated` how many of its rows are cut.
+    `dropped` rows keep no trained token at this max_length, `filtered` were left out by `data.filters`.
+    """
+
+    scan: Scan
+    view: View
     train: Dataset
-    train_index: tuple[int, ...]
     eval: Dataset | None
-    eval_index: tuple[int, ...]
-    table: Table
-    mapped: Mapped
-    dataset_type: DatasetType
-    notes: tuple[Note, ...] = ()
-    left_out: tuple[int, ...] = ()  # rows without an answer, in neither part; the notes say so
-    eval_table: Table | None = None  # where the eval rows come from a source of their own
+    index: Positions
+    eval_index: Positions
+    dropped: Positions
+    filtered: dict[str, Positions]
+    supervised: int
+    total: int
+    truncated: int
+    digest: str
+    notes: tuple[Note, ...]
+
+    @property
+    def corpus(self) -> Corpus:
+        return self.scan.corpus
 
 
-def open_table(source: str, split: str, settings: Settings) -> Table:
-    """A source's rows as they are."""
-    return open_source(source, split=split, settings=settings)
+def prepare(
+    config: RunConfig,
+    *,
+    settings: Settings,
+    tokenizer: PreTrainedTokenizerBase,
+    model: Shape | None = None,
+    progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
+) -> Prepared:
+    """Look at every row and write the trainer's data sets; one DataError for whatever is wrong, naming rows."""
+    found = scan_of(
+        config, settings=settings, tokenizer=tokenizer, model=model,
+        progress=progress, cancelled=cancelled,
+    )  # fmt: skip
+    return select(config, found)
 
 
-def prepare(config: RunConfig, settings: Settings) -> PreparedData:
-    """Open, map, split and render; one DataError for whatever is wrong, naming rows."""
-    table = open_table(config.data.source, config.data.split, settings)
-    renderer = make_renderer(config, table)
-    train_index, eval_index = split_rows(len(table.rows), data=config.data, seed=config.training.seed)
-    everything = sorted((*train_index, *eval_index))
-    batch = renderer.rows(everything, of=len(everything))
-    train = {index: batch.rows[index] for index in train_index if index in batch.rows}
-    if not train:
-        raise nothing_left(renderer, batch)
-    held_out = {index: batch.rows[index] for index in eval_index if index in batch.rows}
-    notes, eval_table = batch.notes, None
-    if config.data.eval_source:
-        eval_table, evaluated = _eval_source(config, renderer, settings)
-        held_out, notes = evaluated.rows, (*notes, *evaluated.notes)
-    return PreparedData(
-        train=to_dataset(list(train.values())),
-        train_index=tuple(train),
-        eval=to_dataset(list(held_out.values())) if held_out else None,
-        eval_index=tuple(held_out),
-        table=table,
-        mapped=renderer.mapped,
-        dataset_type=renderer.how.dataset_type,
-        notes=notes,
-        left_out=batch.left_out,
-        eval_table=eval_table,
+def scan_of(
+    config: RunConfig,
+    *,
+    settings: Settings,
+    tokenizer: PreTrainedTokenizerBase,
+    model: Shape | None = None,
+    progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
+) -> Scan:
+    """Every row in use, looked at."""
+    corpus = open_corpus(config, settings)
+    context = Context.of(
+        tokenizer, method=config.method, dataset_type=corpus.renderer.how.dataset_type,
+        format=corpus.renderer.mapped.format, embedding_size=model.vocab_size if model else None,
+        most_positions=model.context_length if model else None,
+    )  # fmt: skip
+    return scan(
+        corpus, method=config.method, tokenizer=tokenizer, settings=settings, context=context,
+        progress=progress, cancelled=cancelled,
+    )  # fmt: skip
+
+
+def select(config: RunConfig, found: Scan) -> Prepared:
+    """The rows of a scan that a run trains and evaluates on."""
+    import numpy as np
+
+    corpus, view = found.corpus, view_of(config, found)
+    _refuse_bad_rows(config, found)
+    filtered = _filtered(config, found, view)
+    left = found.usable.copy()
+    for positions in filtered.values():
+        left[positions] = False
+    kept = left & config.method.survives(
+        found.facts, max_length=config.training.max_length, truncation_mode=config.training.truncation_mode
+    )
+    train, dropped = corpus.train[kept[corpus.train]], corpus.train[(left & ~kept)[corpus.train]]
+    held_out = corpus.eval[kept[corpus.eval]]
+    if not len(train):
+        raise _nothing_left(config, found, left)
+    cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
+    first = corpus.train[left[corpus.train]][:DIGEST_ROWS]
+    counted = count(found, train, method=config.method, **cut)
+    return Prepared(
+        scan=found,
+        view=view,
+        train=trainer_dataset(found, train, method=config.method, **cut),
+        eval=trainer_dataset(found, held_out, method=config.method, **cut) if len(held_out) else None,
+        index=train,
+        eval_index=held_out,
+        dropped=dropped,
+        filtered={name: np.asarray(positions) for name, positions in filtered.items()},
+        supervised=counted.supervised,
+        total=counted.total,
+        truncated=counted.truncated,
+        digest=digest(found.store.rows(first), method=config.method, **cut),
+        notes=tuple(notes_of(config, found)),
     )
 
 
-def nothing_left(renderer: Renderer, batch: Batch) -> DataError:
-    return DataError(
-        "{file}: no row is left to train on. {problem}",
-        file=renderer.table.name,
-        problem=" ".join(batch.notes),
+def report_of(config: RunConfig, found: Scan) -> Report:
+    """What the doctor says of a scan, at this max_length and batch size."""
+    return build_report(found.marks, view_of(config, found))
+
+
+def view_of(config: RunConfig, found: Scan) -> View:
+    """What the doctor's checks need beside their marks to say what they found."""
+    training = config.training
+    return View(
+        facts=found.facts,
+        train=found.corpus.train,
+        eval=found.corpus.eval,
+        method=config.method,
+        context=found.context,
+        marks=found.marks,
+        max_length=training.max_length,
+        truncation_mode=training.truncation_mode,
+        batch_size=training.per_device_train_batch_size,
+        packing=bool(getattr(config.method, "packing", False)),
+        bad_rows=config.data.bad_rows,
+        where=found.corpus.where,
+        rows=found.store.rows,
     )
 
 
-def make_renderer(config: RunConfig, table: Table) -> Renderer:
-    """How this config renders the rows of a table."""
-    mapped = map_columns(table, config.data)
-    how = Rendering(
-        columns=mapped.columns,
-        dataset_type=config.method.dataset_type(FORMATS[mapped.format].dataset_types),
-        system_prompt=config.data.system_prompt or None,
-    )
-    return Renderer(table=table, mapped=mapped, how=how)
+def _filtered(config: RunConfig, found: Scan, view: View) -> dict[str, Positions]:
+    """Check -> the rows it flags, for each check that `data.filters` names; a row counts for the first of them."""
+    import numpy as np
+
+    left = found.usable.copy()
+    made: dict[str, Positions] = {}
+    for name in config.data.filters:
+        if name not in CHECKS:
+            near = difflib.get_close_matches(name, CHECKS, n=1)
+            raise ConfigError(
+                "data.filters names {name!r}, which is no check; the nearest is {near}. There are: {names}.",
+                name=name,
+                near=near[0] if near else next(iter(CHECKS)),
+                names=", ".join(CHECKS),
+            )
+        flagged = np.asarray(CHECKS[name].flagged(found.marks[name], view), dtype=np.int64)
+        flagged = flagged[left[flagged]]
+        left[flagged] = False
+        made[name] = flagged
+    return made
 
 
-def split_rows(total: int, *, data: DataConfig, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Row numbers to train on, in source order, and to hold out. At least one row is always left to train on."""
-    used = min(total, data.max_train_rows or total)
-    if data.eval_source or not data.eval_fraction or used < 2:
-        return tuple(range(used)), ()
-    count = min(max(1, round(used * data.eval_fraction)), used - 1)
-    held_out = set(random.Random(seed).sample(range(used), count))  # noqa: S311 - a split, not a secret
-    return tuple(row for row in range(used) if row not in held_out), tuple(sorted(held_out))
-
-
-def _eval_source(config: RunConfig, trained: Renderer, settings: Settings) -> tuple[Table, Batch]:
-    """All rows of `data.eval_source`, in the format and columns of the training rows."""
-    source = str(config.data.eval_source)
-    if source.strip() == config.data.source.strip():
-        raise ConfigError(
-            "data.eval_source is the same as data.source ({source}), so the loss would be measured on trained rows. "
-            "Remove it and set data.eval_fraction, or name another.",
-            source=source,
+def _refuse_bad_rows(config: RunConfig, found: Scan) -> None:
+    """One DataError for all rows that cannot be used, unless the config says to leave them out."""
+    if config.data.bad_rows == "skip" or not found.problems.found:
+        return
+    corpus, bad = found.corpus, found.problems
+    template, (details, positions) = next(iter(bad.found.items()))
+    count_bad = len(bad.positions())
+    said = {
+        "file": corpus.name,
+        "count": count_bad,
+        "total": len(corpus),
+        "problem": DataError(template, **details),
+        "rows": corpus.named(positions),
+    }
+    if len(positions) == count_bad:
+        raise DataError(
+            "{file}: {count} of {total} rows cannot be used. {problem} Rows: {rows} (counting from 1). "
+            "Fix these rows, or leave them out with data.bad_rows: skip.",
+            **said,
         )
-    split = config.data.split if kind_of(source) == "hub" else "train"
-    table = open_table(source, split, settings)
-    wanted = trained.mapped.columns
-    required = {role.name for role in trained.mapped.roles if role.required}
-    columns = {role: name for role, name in wanted.items() if role in required or name in table.columns}
-    left_out = {role.name: "" for role in trained.mapped.roles if role.name not in columns}
-    same = config.data.model_copy(update={"format": trained.mapped.format, "columns": {**left_out, **columns}})
-    renderer = make_renderer(config.model_copy(update={"data": same}), table)
-    return table, renderer.rows(range(len(table.rows)), of=len(table.rows))
+    raise DataError(
+        "{file}: {count} of {total} rows cannot be used. {problem} Rows: {rows} (counting from 1). "
+        "{others} more have other faults. Fix these rows, or leave them out with data.bad_rows: skip.",
+        others=count_bad - len(positions),
+        **said,
+    )
+
+
+def _nothing_left(config: RunConfig, found: Scan, left: npt.NDArray[np.bool_]) -> DataError:
+    if left[found.corpus.train].any():
+        return DataError(
+            "0 of {rows} rows keep a trainable token at max_length {limit}. "
+            "Raise training.max_length, or choose rows whose prompts are shorter.",
+            rows=len(found.corpus),
+            limit=config.training.max_length,
+        )
+    problem = " ".join(notes_of(config, found)) or "data.filters leaves every row out."
+    return DataError("{file}: no row is left to train on. {problem}", file=found.corpus.name, problem=problem)
+
+
+def notes_of(config: RunConfig, found: Scan) -> list[Note]:
+    """What is worth knowing of rows that are not trained on, or not as they are; by name."""
+    corpus = found.corpus
+    notes = [_note(corpus, told) for told in (found.left_out, found.remarks)]
+    if config.data.bad_rows == "skip":
+        notes.append(_note(corpus, found.problems))
+    return [one for some in notes for one in some]
+
+
+def _note(corpus: Corpus, told: Remarks) -> list[Note]:
+    return [
+        Note(
+            DataError(
+                "{problem} Rows: {rows} ({count} in all).",
+                problem=DataError(template, **details),
+                rows=corpus.named(positions),
+                count=len(positions),
+            )
+        )
+        for template, (details, positions) in told.found.items()
+    ]

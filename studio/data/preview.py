@@ -1,7 +1,4 @@
-"""Rendered rows -> tokens and loss mask, by the trainer's own preparation: one path for run, check and preview.
-
-Knows nothing of pages and of weights.
-"""
+"""Some rows as the trainer will see them, by the path that the run takes. Knows nothing of pages and of weights."""
 
 from __future__ import annotations
 
@@ -10,115 +7,108 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studio.data.columns import Mapped
+from studio.data.corpus import Corpus, open_corpus
 from studio.data.formats import FORMATS
-from studio.data.prepare import PreparedData, make_renderer, nothing_left, open_table, split_rows
-from studio.data.rendering import Note, Renderer, to_dataset
+from studio.data.pipeline import Pipeline, Worked
+from studio.data.rendering import Note
 from studio.data.token_text import special_ids, token_texts
-from studio.data.tokenizing import tokens_of
-from studio.data.tokens import DIGEST_ROWS, MASKED, count, digest
+from studio.data.tokens import DIGEST_ROWS, digest
 from studio.errors import DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
     from studio.config import RunConfig
-    from studio.methods import Method
+    from studio.methods.base import Encoded, Lane
     from studio.settings import Settings
 
-__all__ = ["DIGEST_ROWS", "Preview", "TokenRow", "Tokenized", "digest", "preview", "tokenize"]
+__all__ = ["DIGEST_ROWS", "LaneRow", "Preview", "TokenRow", "preview"]
 
 
 @dataclass(frozen=True)
-class Tokenized:
-    """Rows as `input_ids` and `labels`, not yet truncated, with the figures of what truncation leaves.
+class LaneRow:
+    """One sequence of a row. Tokens outside [start, end) are cut; the first `shared` are those of the other lanes."""
 
-    `dropped` are source rows that keep no trained token within max_length, which the trainer leaves out.
-    `eval` is None too where no held-out row keeps one.
-    """
-
-    train: Dataset
-    eval: Dataset | None
-    index: tuple[int, ...]
-    supervised: int
-    total: int
-    truncated_rows: int
-    dropped: tuple[int, ...]
-    digest: str
-
-
-@dataclass(frozen=True)
-class TokenRow:
-    """One row's tokens. `row` is its number in the source, from 0; from `kept` on they are cut by max_length."""
-
-    row: int
+    name: str
     ids: list[int]
     texts: list[str]
     supervised: list[bool]
     special: list[bool]
-    kept: int
+    start: int
+    end: int
+    shared: int = 0
+
+    @property
+    def kept(self) -> int:
+        return self.end - self.start
 
     def as_json(self) -> dict[str, Any]:
         """The stable face: the tokens that the trainer sees, and how many were cut."""
         columns = zip(self.ids, self.texts, self.supervised, self.special, strict=True)
         names = ("id", "text", "supervised", "special")
         return {
-            "row": self.row,
-            "tokens": [dict(zip(names, token, strict=True)) for token in columns][: self.kept],
-            "supervised": sum(self.supervised[: self.kept]),
+            "tokens": [dict(zip(names, token, strict=True)) for token in columns][self.start : self.end],
+            "supervised": sum(self.supervised[self.start : self.end]),
             "total": self.kept,
             "truncated": len(self.ids) - self.kept,
         }
 
 
 @dataclass(frozen=True)
+class TokenRow:
+    """One row's tokens: `row` is its number in its source, from 0, `where` its name in sentences."""
+
+    position: int
+    row: int
+    where: str
+    lanes: tuple[LaneRow, ...]
+    extra: dict[str, Any]
+    raw: dict[str, Any]
+    text: tuple[str, ...]
+    kept: bool = True  # whether the trainer keeps the row
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable face. One lane's tokens stand in the row itself; several stand under their names."""
+        face: dict[str, Any] = {"row": self.row}
+        if len(self.lanes) == 1:
+            face |= self.lanes[0].as_json()
+        else:
+            lanes = {lane.name: {**lane.as_json(), "shared": lane.shared} for lane in self.lanes}
+            face |= {
+                "lanes": lanes,
+                **{name: sum(lane[name] for lane in lanes.values()) for name in ("supervised", "total", "truncated")},
+            }
+        if "label" in self.extra:
+            face["label"] = self.extra["label"]
+        return face | {"trained": self.kept}
+
+
+@dataclass(frozen=True)
 class Preview:
-    """Some rows as the trainer will see them; `of` is how many rows there are to train on."""
+    """Some rows as the trainer will see them; `of` is how many rows there are to train on.
+
+    `problems` are rows that were asked for and cannot be shown: position -> the sentence why.
+    """
 
     rows: tuple[TokenRow, ...]
     digest: str
     of: int
-    raw: tuple[dict[str, Any], ...]
-    text: tuple[str, ...]
     mapped: Mapped
-    notes: tuple[str, ...]
+    dataset_type: str
+    notes: tuple[Note, ...]
+    problems: dict[int, DataError]
 
     def as_json(self) -> dict[str, Any]:
         """The stable face of `preview --json`."""
-        return {"rows": [row.as_json() for row in self.rows], "digest": self.digest}
-
-
-def tokenize(
-    prepared: PreparedData, *, method: Method, tokenizer: PreTrainedTokenizerBase, max_length: int | None
-) -> Tokenized:
-    """Every row's tokens and labels, by the method. DataError where none would be trained."""
-    train = tokens_of(prepared.train, prepared.train_index, prepared.table.name, method=method, tokenizer=tokenizer)
-    held_out = None
-    if prepared.eval is not None:
-        name = (prepared.eval_table or prepared.table).name
-        held_out = tokens_of(prepared.eval, prepared.eval_index, name, method=method, tokenizer=tokenizer)
-        if not count(held_out, max_length=max_length).supervised:
-            held_out = None
-    counts = count(train, max_length=max_length)
-    if not counts.supervised:
-        # Rows held out of the same source that fare no better are rows of the data set, as people count them.
-        also = len(prepared.eval_index) if held_out is None and prepared.eval_table is None else 0
-        raise DataError(
-            "0 of {rows} rows keep a trainable token at max_length {limit}. "
-            "Raise training.max_length, or choose rows whose prompts are shorter.",
-            rows=len(train) + also,
-            limit=max_length,
-        )
-    return Tokenized(
-        train=train,
-        eval=held_out,
-        index=prepared.train_index,
-        supervised=counts.supervised,
-        total=counts.total,
-        truncated_rows=counts.truncated_rows,
-        dropped=tuple(prepared.train_index[position] for position in counts.dropped),
-        digest=digest(train, max_length=max_length),
-    )
+        return {
+            "rows": [row.as_json() for row in self.rows],
+            "digest": self.digest,
+            "of": self.of,
+            "format": self.mapped.format,
+            "columns": self.mapped.columns,
+            "dataset_type": self.dataset_type,
+            "notes": list(self.notes),
+        }
 
 
 def preview(
@@ -128,68 +118,136 @@ def preview(
     tokenizer: PreTrainedTokenizerBase,
     rows: int = 4,
     start: int = 0,
+    positions: Sequence[int] | None = None,
 ) -> Preview:
-    """The tokens of a few rows to train on, from the `start`-th. Renders only these and the digest's."""
-    table = open_table(config.data.source, config.data.split, settings)
-    renderer = make_renderer(config, table)
-    index, _ = split_rows(len(table.rows), data=config.data, seed=config.training.seed)
-    start = max(0, min(start, len(index) - 1))
-    first = renderer.rows(index, of=len(index), most=DIGEST_ROWS)
-    if not first.rows:
-        raise nothing_left(renderer, first)
-    shown = renderer.rows(index[start : start + max(rows, 1)], of=len(index))
-    rendered = {**first.rows, **shown.rows}
-    made = tokens_of(
-        to_dataset(list(rendered.values())), tuple(rendered), table.name, method=config.method, tokenizer=tokenizer
-    )
-    max_length = config.training.max_length
-    cut = [
-        _token_row(row, number=number, tokenizer=tokenizer, max_length=max_length)
-        for number, row in zip(rendered, made, strict=True)
-        if number in shown.rows
-    ]
-    found = sorted(cut, key=lambda row: row.row)
+    """The tokens of a few rows to train on, from the `start`-th, or of the rows at `positions` of the corpus.
+
+    Renders only these and the digest's. With `data.filters` the digest is that of the rows before any is left out,
+    so it is not given.
+    """
+    corpus = open_corpus(config, settings)
+    pipeline = Pipeline(corpus, method=config.method, tokenizer=tokenizer)
+    if positions is None:
+        start = max(0, min(start, len(corpus.train) - 1))
+        positions = [int(one) for one in corpus.train[start : start + max(rows, 1)]]
+    positions = [one for one in positions if 0 <= one < len(corpus)]
+    first, worked = _first_rows(pipeline, corpus), pipeline.work(positions)
+    problems = {
+        int(position): told
+        for position, problem, nothing in zip(positions, worked.problems, worked.left_out, strict=True)
+        if (told := problem or nothing) is not None
+    }
+    cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
+    shown = tuple(_token_rows(worked, pipeline, cut))
+    if not shown and not first:
+        raise _nothing(config, corpus, problems)
     return Preview(
-        rows=tuple(found),
-        digest=digest(made, max_length=max_length),
-        of=len(index),
-        raw=tuple(table.rows[row.row] for row in found),
-        text=tuple("".join(row.texts) for row in found),
-        mapped=renderer.mapped,
-        notes=(*shown.notes, *_notes(renderer, found, config)),
+        rows=shown,
+        digest="" if config.data.filters else digest(first, method=config.method, **cut),
+        of=len(corpus.train),
+        mapped=corpus.renderer.mapped,
+        dataset_type=corpus.renderer.how.dataset_type,
+        notes=(*_remarks(corpus, worked), *_notes(corpus, shown, config)),
+        problems=problems,
     )
 
 
-def _token_row(
-    row: dict[str, list[int]], *, number: int, tokenizer: PreTrainedTokenizerBase, max_length: int | None
-) -> TokenRow:
-    ids = row["input_ids"]
-    control = special_ids(tokenizer)
-    return TokenRow(
-        row=number,
-        ids=ids,
-        texts=token_texts(ids, tokenizer),
-        supervised=[label != MASKED for label in row["labels"]],
-        special=[one in control for one in ids],
-        kept=len(ids) if max_length is None else min(len(ids), max_length),
-    )
+def _first_rows(pipeline: Pipeline, corpus: Corpus) -> list[Encoded]:
+    """The first rows that are trained on, for the digest; those that cannot be used are passed over."""
+    found: list[Encoded] = []
+    for start in range(0, min(len(corpus.train), 64 * DIGEST_ROWS), DIGEST_ROWS):
+        worked = pipeline.work([int(one) for one in corpus.train[start : start + DIGEST_ROWS]])
+        found.extend(one for one in worked.encoded if one is not None)
+        if len(found) >= DIGEST_ROWS:
+            break
+    return found[:DIGEST_ROWS]
 
 
-def _notes(renderer: Renderer, shown: Sequence[TokenRow], config: RunConfig) -> list[Note]:
+def _nothing(config: RunConfig, corpus: Corpus, problems: dict[int, DataError]) -> DataError:
+    problem = next(iter(problems.values()), None)
+    rows = corpus.named(list(problems))
+    return DataError(
+        "{file}: none of the first rows can be used. {problem} Rows: {rows}.",
+        file=corpus.name, problem=problem or config.data.source, rows=rows,
+    )  # fmt: skip
+
+
+def _token_rows(worked: Worked, pipeline: Pipeline, cut: dict[str, Any]) -> list[TokenRow]:
+    corpus, found = pipeline.corpus, []
+    for place, position in enumerate(worked.positions):
+        made, raw = worked.encoded[place], worked.raw[place]
+        if made is None or raw is None:
+            continue
+        shared = _shared([lane.ids for lane in made.lanes]) if len(made.lanes) > 1 else 0
+        lanes = tuple(
+            _lane_row(name, lane, pipeline, {**cut, "shared": shared})
+            for name, lane in zip(pipeline.method.lanes, made.lanes, strict=True)
+        )
+        found.append(
+            TokenRow(
+                position=int(position), row=int(corpus.row[position]), where=corpus.where(int(position)), lanes=lanes,
+                extra=made.extra, raw=raw, text=made.texts,
+                kept=any(any(lane.supervised[lane.start : lane.end]) for lane in lanes) or "prompt" in made.extra,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _lane_row(name: str, lane: Lane, pipeline: Pipeline, cut: dict[str, Any]) -> LaneRow:
+    shared = cut.pop("shared")
+    control = special_ids(pipeline.tokenizer)
+    supervised = [False] * len(lane.ids)
+    for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True):
+        supervised[first:last] = [True] * (last - first)
+    start, end = pipeline.method.shown(lane, **cut)
+    return LaneRow(
+        name=name, ids=lane.ids, texts=token_texts(lane.ids, pipeline.tokenizer), supervised=supervised,
+        special=[one in control for one in lane.ids], start=start, end=end, shared=shared,
+    )  # fmt: skip
+
+
+def _shared(lanes: list[list[int]]) -> int:
+    """How many tokens all lanes begin with."""
+    count = 0
+    for tokens in zip(*lanes, strict=False):
+        if len(set(tokens)) > 1:
+            break
+        count += 1
+    return count
+
+
+def _remarks(corpus: Corpus, worked: Worked) -> list[Note]:
+    told: dict[str, tuple[DataError, list[int]]] = {}
+    for place, position in enumerate(worked.positions):
+        nothing = worked.left_out[place]
+        for one in (*worked.remarks[place], *((nothing,) if nothing else ())):
+            told.setdefault(one.template, (one, []))[1].append(int(position))
+    return [
+        Note(
+            DataError(
+                "{problem} Rows: {rows} ({count} in all).",
+                problem=one, rows=corpus.named(positions), count=len(positions),
+            )
+        )
+        for one, positions in told.values()
+    ]  # fmt: skip
+
+
+def _notes(corpus: Corpus, shown: Sequence[TokenRow], config: RunConfig) -> list[Note]:
     """What is worth knowing of the tokens shown: rows that the trainer leaves out, and where all tokens are trained."""
     found: list[Note] = []
-    empty = [row.row for row in shown if not any(row.supervised[: row.kept])]
+    empty = [row.position for row in shown if not row.kept]
     if empty:
         found.append(
             Note(
                 DataError(
                     "Rows without a trainable token within max_length {limit} are left out of training: {rows}.",
                     limit=config.training.max_length,
-                    rows=renderer.named(empty),
+                    rows=corpus.named(empty),
                 )
             )
         )
     wanted = getattr(config.method, "completion_only_loss", False)
-    if wanted and "prompt-completion" not in FORMATS[renderer.mapped.format].dataset_types:
+    if wanted and not {"prompt-completion", "tokenized"} & set(FORMATS[corpus.renderer.mapped.format].dataset_types):
         found.append(Note(DataError("These rows are text without a prompt, so every token is trained.")))
     return found

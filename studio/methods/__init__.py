@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from studio.methods.base import Method, Parts
+from studio.methods.dpo import DPO
+from studio.methods.grpo import GRPO
+from studio.methods.kto import KTO
+from studio.methods.reward import Reward
 from studio.methods.sft import SFT
 
-METHODS: dict[str, type[Method]] = {"sft": SFT}
+METHODS: dict[str, type[Method]] = {"sft": SFT, "dpo": DPO, "kto": KTO, "reward": Reward, "grpo": GRPO}
 
 __all__ = ["METHODS", "Method", "Parts"]

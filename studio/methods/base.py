@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from studio.errors import DataError
 from studio.section import Section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
     from datasets import Dataset
     from peft import PeftConfig
     from transformers import (
@@ -27,13 +30,46 @@ if TYPE_CHECKING:
         TrainingArguments,
     )
 
-# The field's names for what a row of a data set holds (TRL, "Dataset formats and types").
-DatasetType = Literal["language-modeling", "prompt-completion"]
+    from studio.methods.encoding import Encoder
+
+# The field's names for what a row of a data set holds (TRL, "Dataset formats and types"); "tokenized" rows bring
+# their own token ids.
+DatasetType = Literal[
+    "language-modeling", "prompt-completion", "preference", "unpaired-preference", "prompt-only", "tokenized"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One sequence of tokens, not cut. `spans` are the ranges in the loss, flat: start, end, start, end, ..."""
+
+    ids: list[int]
+    spans: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One row as a method trains on it: a lane for each name in `Method.lanes`, and what the trainer takes besides."""
+
+    lanes: tuple[Lane, ...]
+    texts: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LaneFacts:
+    """Figures of many rows, arrays of shape (rows, lanes). `first` is where the first span starts (the lane's length
+    where there is none), `last` is where the last one ends (0 where there is none)."""
+
+    length: npt.NDArray[np.int32]
+    supervised: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int32]
+    last: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What `build_trainer` is given. `train` and `eval` are already tokenized by the same method's `tokenize`."""
+    """What `build_trainer` is given. `train` and `eval` hold what the same method's `trainer_rows` gave, cut."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -51,21 +87,47 @@ class Method(Section, ABC):
 
     type: str
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
+    lanes: ClassVar[tuple[str, ...]] = ("text",)
 
-    @abstractmethod
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
-        """The type a format should render rows to, given those it can, for this method and its loss setting."""
+        """The type a format should render rows to, given those it can, for this method and its settings."""
+        for wanted in self.wanted_types():
+            if wanted in available:
+                return wanted
+        raise DataError(
+            "These rows are of the type {available}, which method {method} does not train on (it takes {wanted}). "
+            "Set method to {fitting}, or choose another format or source.",
+            available=" or ".join(available),
+            method=self.type,
+            wanted=" or ".join(self.dataset_types),
+            fitting=" or ".join(methods_for(available)) or "another",
+        )
+
+    def wanted_types(self) -> tuple[DatasetType, ...]:
+        """The types this method takes, the one its settings need first."""
+        return self.dataset_types
 
     @abstractmethod
-    def tokenize(self, rows: Dataset, *, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-        """Rows of one of `dataset_types` -> columns `input_ids` and `labels` (-100: masked), not yet truncated.
-
-        Runs the trainer's own preparation, so that a preview and a run cannot differ.
-        """
+    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
+        """Rendered rows -> their lanes, not cut. Raises what a chat template or tokenizer raises."""
 
     @abstractmethod
-    def sequences(self, rows: Dataset, *, max_length: int | None) -> int:
-        """How many sequences the trainer batches: rows that keep a supervised token, or packed blocks of them."""
+    def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
+        """Which rows the trainer keeps."""
+
+    @abstractmethod
+    def trainer_rows(
+        self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
+    ) -> dict[str, list[Any]]:
+        """The columns that the trainer's collator takes, cut."""
+
+    def shown(self, lane: Lane, *, max_length: int | None, truncation_mode: str) -> tuple[int, int]:
+        """Which tokens of a lane the trainer sees: [start, end)."""
+        return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
+
+    def sequences(self, rows: Dataset, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
+        """How many sequences an epoch of the trainer has, given its rows: rows, packed blocks, or generations."""
+        return len(rows)
 
     @abstractmethod
     def build_trainer(self, parts: Parts) -> Trainer:
@@ -74,6 +136,35 @@ class Method(Section, ABC):
     @abstractmethod
     def argument_types(self) -> dict[str, Any]:
         """Name -> type of what `training.extra` may hold: the fields of the trainer's own config class."""
+
+
+def methods_for(available: Sequence[DatasetType]) -> tuple[str, ...]:
+    """Names of the methods that train on rows of one of these types."""
+    from studio.methods import METHODS
+
+    return tuple(name for name, method in METHODS.items() if set(method.dataset_types) & set(available))
+
+
+def window(length: int, *, max_length: int | None, truncation_mode: str) -> tuple[int, int]:
+    """What a cut leaves of a sequence: [start, end). A mode that drops long sequences cuts none."""
+    if max_length is None or length <= max_length or truncation_mode == "drop":
+        return 0, length
+    return (length - max_length, length) if truncation_mode == "keep_end" else (0, max_length)
+
+
+def fits(facts: LaneFacts, *, max_length: int) -> npt.NDArray[np.bool_]:
+    """Rows of which no lane is longer."""
+    longest: npt.NDArray[np.int32] = facts.length.max(axis=1)
+    return longest <= max_length
+
+
+def types_of(arguments: type) -> dict[str, Any]:
+    """Name -> type of a trainer's config class, without constructing it: that would reset accelerate's state."""
+    from dataclasses import fields
+    from typing import get_type_hints
+
+    kinds = get_type_hints(arguments)
+    return {one.name: kinds[one.name] for one in fields(arguments)}
 
 
 @contextmanager

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.errors import DataError
-from studio.methods.base import DatasetType, Method, Parts, pin, pinned
+from studio.methods.backend import Ranges, without
+from studio.methods.base import (
+    DatasetType,
+    Encoded,
+    Lane,
+    LaneFacts,
+    Method,
+    Parts,
+    fits,
+    pin,
+    pinned,
+    types_of,
+    window,
+)
+from studio.methods.encoding import Coded, Encoder, Job
+from studio.methods.packing import Block, Strategy, packed
 from studio.section import knob
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
     from trl import SFTTrainer
+
+MASKED = -100  # the label of a token that is not trained
 
 
 class SFT(Method):
@@ -22,76 +40,118 @@ class SFT(Method):
     completion_only_loss: bool = knob(True)
     assistant_only_loss: bool = knob(False)
     packing: bool = knob(False, advanced=True)
+    packing_strategy: Strategy = knob("bfd", advanced=True)
 
-    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling")
+    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "tokenized")
 
-    def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
+    def wanted_types(self) -> tuple[DatasetType, ...]:
         """Prompt-completion where the loss needs the border; else whole conversations or text."""
-        wanted: DatasetType = (
-            "prompt-completion" if self.completion_only_loss and not self.assistant_only_loss else "language-modeling"
-        )
-        return wanted if wanted in available else available[0]
+        if self.completion_only_loss and not self.assistant_only_loss:
+            return self.dataset_types
+        return ("language-modeling", "prompt-completion", "tokenized")
 
-    def tokenize(self, rows: Dataset, *, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-        """The trainer's own preparation, without a model: (rows) -> input_ids, labels."""
-        trainer = self._bare_trainer(rows, tokenizer)
-        prepared = trainer._prepare_dataset(rows, tokenizer, trainer.args, False, None, "rows")
-        return prepared.select_columns(["input_ids", "labels"])
+    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
+        """Rows of one of `dataset_types` -> a lane of tokens each; `encoder` finds borders and turns as TRL does."""
+        made: list[Encoded | None] = [_own_tokens(row) if "input_ids" in row else None for row in rows]
+        places = [place for place, one in enumerate(made) if one is None]
+        jobs = [self._job(rows[place], encoder) for place in places]
+        coded = encoder.encode(jobs, answers=self.assistant_only_loss)
+        for place, job, one in zip(places, jobs, coded, strict=True):
+            made[place] = Encoded((Lane(one.ids, self._spans(job, one)),), (one.text,))
+        return [one for one in made if one is not None]
 
-    def _bare_trainer(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> SFTTrainer:
-        """An SFTTrainer with only what `_prepare_dataset` reads (trl 1.16), set as its constructor sets it."""
-        from trl import SFTTrainer
-        from trl.chat_template_utils import get_training_chat_template, has_generation_markers
-        from trl.data_utils import is_conversational
-
-        trainer = SFTTrainer.__new__(SFTTrainer)
-        # Not an SFTConfig: constructing one resets accelerate's process-wide state under a run that is training.
-        trainer.args = SimpleNamespace(
-            assistant_only_loss=self.assistant_only_loss,
-            dataset_num_proc=None,
-            dataset_text_field="text",
-            max_length=None,
-            shuffle_dataset=False,
-        )
-        trainer._tokenizer = tokenizer
-        trainer.completion_only_loss = self.completion_only_loss
-        trainer.chat_template = None
-        if self.assistant_only_loss:
-            if not is_conversational(rows[0]):
+    def _job(self, row: dict[str, Any], encoder: Encoder) -> Job:
+        tools, extra = row.get("tools"), row.get("chat_template_kwargs")
+        if "messages" in row:
+            return Job(row["messages"], tools=tools, extra=extra)
+        whole = row["text"] if "text" in row else row["prompt"]
+        if isinstance(whole, str):
+            if self.assistant_only_loss:
                 raise DataError(
                     "assistant_only_loss needs conversations, but these rows are plain text. "
                     "Turn assistant_only_loss off, or choose a data set of messages."
                 )
-            if not has_generation_markers(tokenizer.chat_template):
-                try:
-                    trainer.chat_template = get_training_chat_template(tokenizer)
-                except ValueError as error:
-                    raise DataError(
-                        "assistant_only_loss needs a chat template that marks the assistant's turns, and this model's "
-                        "does not. Turn assistant_only_loss off (completion_only_loss trains the last answer), "
-                        "or choose a model whose template has {% generation %} markers."
-                    ) from error
-        return trainer
+            if "text" in row:
+                return Job(encoder.ended(whole))
+            return Job(whole + encoder.ended(row["completion"]), whole)
+        return Job([*whole, *row["completion"]], whole, tools, extra)
 
-    def sequences(self, rows: Dataset, *, max_length: int | None) -> int:
-        """Rows, or the blocks the trainer's own packing makes of them."""
+    def _spans(self, job: Job, coded: Coded) -> tuple[int, ...]:
+        """What is in the loss: the answers, behind the border where that counts, but for turns switched off."""
+        start = coded.border if self.completion_only_loss and job.prompt is not None else 0
+        length = len(coded.ids)
+        ranges: Ranges = coded.answers if coded.answers is not None else [(0, length)] if length else []
+        taken = [(0, start), *coded.off] if start else list(coded.off)
+        return tuple(number for span in without(ranges, taken) for number in span)
+
+    def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
+        """All without a limit; else rows that keep a trained token. Packing keeps every token, so every row."""
+        import numpy as np
+
+        length = facts.length[:, 0]
+        if max_length is None:
+            return np.ones(len(length), dtype=bool)
+        left = fits(facts, max_length=max_length) if truncation_mode == "drop" else length > 0
+        if self.packing:
+            return left
+        if truncation_mode == "keep_end":
+            seen = facts.last[:, 0] > length - max_length
+        else:
+            seen = facts.first[:, 0] < max_length
+        return left & seen & (facts.supervised[:, 0] > 0)
+
+    def trainer_rows(
+        self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
+    ) -> dict[str, list[Any]]:
+        """`input_ids` and `labels`, cut as `shown` says."""
+        ids, labels = [], []
+        for row in rows:
+            lane = row.lanes[0]
+            start, end = self.shown(lane, max_length=max_length, truncation_mode=truncation_mode)
+            made = [MASKED] * len(lane.ids)
+            for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True):
+                made[first:last] = lane.ids[first:last]
+            ids.append(lane.ids[start:end])
+            labels.append(made[start:end])
+        return {"input_ids": ids, "labels": labels}
+
+    def shown(self, lane: Lane, *, max_length: int | None, truncation_mode: str) -> tuple[int, int]:
+        """A cut, except by the packing that loses no token: it goes on in the next block."""
+        if self.packing and self.packing_strategy != "bfd":
+            return 0, len(lane.ids)
+        return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
+
+    def blocks(
+        self, lengths: Sequence[int], *, max_length: int, truncation_mode: str = "keep_start"
+    ) -> Iterator[Block]:
+        """What packing makes of rows of these lengths: blocks of (row position, start, end of its tokens)."""
+        for block in packed(lengths, max_length=max_length, strategy=self.packing_strategy):
+            if truncation_mode == "keep_end" and self.packing_strategy == "bfd":
+                block = [(row, int(lengths[row]) - end + start, int(lengths[row])) for row, start, end in block]
+            yield block
+
+    def sequences(self, rows: Dataset, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
+        """Rows, or the blocks that packing makes of them."""
         if not self.packing or max_length is None:
             return len(rows)
-        from trl import pack_dataset
-
-        return len(pack_dataset(rows, max_length, "bfd", {}))
+        return sum(1 for _ in self.blocks(_lengths(rows), max_length=max_length))
 
     def build_trainer(self, parts: Parts) -> SFTTrainer:
-        """An SFTTrainer over rows that `tokenize` made: it truncates, packs and batches them."""
+        """An SFTTrainer over finished rows: it packs and batches them."""
         from trl import SFTConfig, SFTTrainer
 
+        arguments = dict(parts.arguments)
+        max_length = arguments.pop("max_length", None)
+        arguments.pop("truncation_mode", None)
         with pinned(parts.device):
             args = SFTConfig(
                 output_dir=str(parts.output_dir),
+                max_length=max_length if self.packing else None,  # without packing the rows are cut already
                 completion_only_loss=self.completion_only_loss,
                 assistant_only_loss=False,  # the rows are tokenized and carry their labels
                 packing=self.packing,
-                **parts.arguments,
+                packing_strategy=self.packing_strategy,
+                **arguments,
             )
             pin(args, parts.device)
             return SFTTrainer(
@@ -105,10 +165,43 @@ class SFT(Method):
             )
 
     def argument_types(self) -> dict[str, Any]:
-        from dataclasses import fields
-        from typing import get_type_hints
-
         from trl import SFTConfig
 
-        kinds = get_type_hints(SFTConfig)
-        return {field.name: kinds[field.name] for field in fields(SFTConfig)}
+        return types_of(SFTConfig)
+
+
+def _own_tokens(row: dict[str, Any]) -> Encoded:
+    """A row that brings its token ids, and labels that say which of them are trained."""
+    ids, labels = row["input_ids"], row.get("labels")
+    if labels is None:
+        labels = ids
+    if len(labels) != len(ids):
+        raise DataError(
+            "labels has {labels} entries and input_ids has {ids}; every token needs one label. "
+            "Write the token's id where it is trained, and -100 where it is not.",
+            labels=len(labels),
+            ids=len(ids),
+        )
+    spans: list[int] = []
+    for at, (number, label) in enumerate(zip(ids, labels, strict=True)):
+        if label not in (number, MASKED):
+            raise DataError(
+                "labels says {label} at token {at}, where input_ids has {number}. A label is the token's own id where "
+                "it is trained, and -100 where it is not; the trainer shifts them itself.",
+                label=label,
+                at=at + 1,
+                number=number,
+            )
+        if (label == MASKED) == bool(len(spans) % 2):
+            spans.append(at)
+    if len(spans) % 2:
+        spans.append(len(ids))
+    return Encoded((Lane(list(ids), tuple(spans)),), ("",))
+
+
+def _lengths(rows: Dataset) -> list[int]:
+    """How many tokens each row has, counted on Arrow's own memory."""
+    found: list[int] = []
+    for batch in rows.select_columns(["input_ids"]).with_format("arrow").iter(batch_size=10_000):
+        found += batch["input_ids"].combine_chunks().value_lengths().to_pylist()
+    return found

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.config import ModelConfig
-from studio.config.model import SMOLLM2
+from studio.config.model import AUTO, SMOLLM2
 from studio.model import fetch, hardware
 from studio.model.adapter import candidate_modules
 from studio.model.folder import read_json, weight_files
 from studio.model.locate import folder_here, needs_download, resolve
 from studio.model.shape import check_attention, count_parameters, shape_of
+from studio.model.templates.choose import choose
+from studio.model.tokenizer import load_tokenizer, tokenizer_notes
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,8 +83,9 @@ def context_length(model: PreTrainedModel) -> int | None:
 
 
 def has_chat_template(config: ModelConfig, settings: Settings) -> bool:
-    """Whether the tokenizer will have a chat template, without building the tokenizer."""
-    if config.chat_template is not None:
+    """Whether the tokenizer will have a chat template; only a model without one needs it built to know."""
+    if config.chat_template != AUTO:
+        choose(config.chat_template, settings)
         return True
     if config.model_name_or_path == SMOLLM2 and fetch.folder_of(settings) is None:
         return True
@@ -90,7 +93,9 @@ def has_chat_template(config: ModelConfig, settings: Settings) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     tokenizer = folder / "tokenizer_config.json"
-    return tokenizer.is_file() and bool(read_json(tokenizer).get("chat_template"))
+    if tokenizer.is_file() and read_json(tokenizer).get("chat_template"):
+        return True
+    return bool(load_tokenizer(config, settings).chat_template)  # detection reads the vocabulary
 
 
 def weight_bytes(model: PreTrainedModel, *, dtype: str, quantization: str) -> int:
@@ -116,8 +121,8 @@ def _notes(config: ModelConfig, settings: Settings, *, device: hardware.Device, 
     download = needs_download(config, settings)
     if download:
         notes.append(download)
-    if not has_template:
-        notes.append("No chat template: set model.chat_template: chatml to train on conversations and to chat.")
+    if not download:
+        notes += tokenizer_notes(load_tokenizer(config, settings), config)
     reason = hardware.quantizations(device)[config.quantization]
     if reason:
         notes.append(f"{config.quantization} does not run here: {reason}")

@@ -1,9 +1,9 @@
-"""Tokenizers as training and chat need them: with a pad token and, where asked, a chat template. Loads no weights."""
+"""Tokenizers as training and chat need them: with a pad token and a chat template. Loads no weights."""
 
 from __future__ import annotations
 
+import copy
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from studio.errors import ModelError
 from studio.model.folder import explained, read_config
 from studio.model.locate import resolve
 from studio.model.progress import Progress, without_bars
+from studio.model.templates import TEMPLATES, Template, detect, text_of
+from studio.model.templates.choose import Choice, choose
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,55 +23,32 @@ FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "toke
 # Tokens that some models bring for padding without saying so, before the last resort: end of sequence.
 PADS = ("<pad>", "[PAD]", "<|pad|>", "<|endoftext|>", "<|finetune_right_pad_id|>", "<|vision_pad|>", "<unk>")
 
-# The border of the supervised part lies behind the end of turn, and each prefix of turns is a prefix of the text.
-CHATML = (
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
-    "{%- if message['role'] == 'assistant' -%}"
-    "{% generation %}{{- message['content'] + END -}}{% endgeneration %}"
-    "{%- else -%}"
-    "{{- message['content'] + END -}}"
-    "{%- endif -%}"
-    "{{- '\\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
-)
-
 
 def load_tokenizer(
     config: ModelConfig, settings: Settings, *, progress: Progress | None = None
 ) -> PreTrainedTokenizerBase:
-    """The model's tokenizer with a pad token; cached, so the same object comes back until its files change."""
+    """The model's tokenizer with a pad token and its chat template; the same object until its files change."""
+    choice = choose(config.chat_template, settings)
     folder = Path(resolve(config, settings, progress=progress, weights=False))
     name = config.model_name_or_path
     raw = read_config(folder, name=name, trust_remote_code=settings.trust_remote_code)
     changed = tuple(file.stat().st_mtime_ns for one in FILES if (file := folder / one).is_file())
-    tokenizer = _load(str(folder), name, config.chat_template, settings.trust_remote_code, changed)
+    base = _load(str(folder), name, settings.trust_remote_code, changed)
+    tokenizer = _with_template(base, raw["model_type"], choice)
     if isinstance(raw.get("vocab_size"), int):
         check_ids(tokenizer, raw["vocab_size"], name=name)
     return tokenizer
 
 
 @functools.lru_cache(maxsize=8)
-def _load(
-    folder: str, name: str, chat_template: str | None, trust_remote_code: bool, changed: tuple[int, ...]
-) -> PreTrainedTokenizerBase:
+def _load(folder: str, name: str, trust_remote_code: bool, changed: tuple[int, ...]) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     if not changed:
         raise ModelError("{model} has no tokenizer files. Copy them from its base model into the folder.", model=name)
     with explained("tokenizer", name=name), without_bars():
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
-    notes: list[str] = []
-    if chat_template == "chatml":
-        notes.append(_set_chatml(tokenizer))
-    elif not tokenizer.chat_template:
-        notes.append(
-            "This model has no chat template. Set model.chat_template: chatml to train on conversations and chat."
-        )
-    if tokenizer.pad_token_id is None:
-        notes.append(_set_pad(tokenizer, name))
-    tokenizer.tunefork_notes = tuple(notes)
+    tokenizer.tunefork_notes = (_set_pad(tokenizer, name),) if tokenizer.pad_token_id is None else ()
     tokenizer.tunefork_largest_id = max(tokenizer.get_vocab().values(), default=0)
     return tokenizer
 
@@ -79,12 +58,64 @@ def tokenizer_notes(tokenizer: PreTrainedTokenizerBase, config: ModelConfig) -> 
     return list(getattr(tokenizer, "tunefork_notes", ()))
 
 
-def _set_chatml(tokenizer: PreTrainedTokenizerBase) -> str:
-    """ChatML, ended by a token the model has: its own `<|im_end|>`, else its end of sequence."""
-    known = "<|im_end|>" in tokenizer.get_vocab()
-    end = "<|im_end|>" if known or not tokenizer.eos_token else tokenizer.eos_token
-    tokenizer.chat_template = CHATML.replace("END", json.dumps(end))
-    return f"The chat template is ChatML, its turns ended by {end}."
+@functools.lru_cache(maxsize=32)
+def _with_template(base: PreTrainedTokenizerBase, model_type: str, choice: Choice) -> PreTrainedTokenizerBase:
+    """A tokenizer of its own over the same vocabulary, so that a template can be edited without loading anew."""
+    tokenizer = copy.copy(base)
+    tokenizer.tunefork_own_template = False
+    notes: list[str] = []
+    if choice.text is not None:
+        tokenizer.chat_template = choice.text
+        notes.append(f"The chat template is {choice.origin}." if choice.origin else "The chat template is your own.")
+    elif choice.name is not None:
+        notes.append(f"The chat template is {choice.name}.")
+        notes += _write(tokenizer, TEMPLATES[choice.name])
+    elif tokenizer.chat_template:
+        tokenizer.tunefork_own_template = True
+    else:
+        notes += _detected(tokenizer, model_type)
+    tokenizer.tunefork_notes = (*notes, *base.tunefork_notes)
+    return tokenizer
+
+
+def _detected(tokenizer: PreTrainedTokenizerBase, model_type: str) -> list[str]:
+    """Choose a named template for a model that brings none, and say which and why."""
+    found = detect(model_type, frozenset(tokenizer.get_vocab()))
+    if found is None:
+        return [
+            f"This model has no chat template, and none is known for its kind ({model_type}). "
+            "Set model.chat_template to alpaca, vicuna or chatml to train on conversations and to chat."
+        ]
+    signs = [one for one in (*found.tokens, *found.signs) if not one.startswith(("▁", "Ġ"))]
+    reason = f"its vocabulary has {', '.join(signs[:3])}" if signs else f"its kind is {model_type}"
+    chosen = f"This model has no chat template, so {found.name} is used: {reason}. Set model.chat_template for another."
+    return [chosen, *_write(tokenizer, found)]
+
+
+def _write(tokenizer: PreTrainedTokenizerBase, template: Template) -> list[str]:
+    """Give the tokenizer a named template. An end token that it lacks is replaced by its own end of sequence."""
+    end, notes = template.end_of_turn, []
+    if tokenizer.eos_token is None and end is None:
+        raise ModelError(
+            "The chat template {template} ends turns with the end of sequence, and this tokenizer has none. "
+            "Choose another in model.chat_template.",
+            template=template.name,
+        )
+    vocabulary = tokenizer.get_vocab()
+    replaced = end is not None and end not in vocabulary and tokenizer.eos_token is not None
+    tokenizer.chat_template = text_of(template.name, end_of_turn=tokenizer.eos_token if replaced else None)
+    if replaced:
+        notes.append(
+            f"The tokenizer does not have {end}, with which {template.name} ends turns; "
+            f"{tokenizer.eos_token} stands in its place."
+        )
+    pieces = [one for one in template.tokens if one not in vocabulary and not (replaced and one == end)]
+    if pieces:
+        notes.append(
+            f"The chat template {template.name} writes {', '.join(pieces)}, which this tokenizer reads as plain text, "
+            "several tokens each. Turn model.add_template_tokens on to have them as tokens of their own."
+        )
+    return notes
 
 
 def _set_pad(tokenizer: PreTrainedTokenizerBase, name: str) -> str:

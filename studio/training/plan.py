@@ -6,19 +6,21 @@ The Ready card and `check` read the same Plan. Trains nothing and loads no weigh
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from studio.config import RunConfig
-from studio.errors import StudioError
+from studio.data.doctor.report import Report
+from studio.data.prepare import Prepared, report_of
+from studio.errors import DataError, StudioError
 from studio.model.adapter import count_trainable
 from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
-from studio.training.stage import Progress, Stage, check_rows, stage
-
-MANY_ROWS_SHOWN = 5
+from studio.training.pace import seconds_of, tokens_per_second
+from studio.training.stage import Progress, Stage, check_rows, look, stage
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,18 @@ class Figures:
     effective_batch_size: int
     tokens_per_step: int
     digest: str
+    estimated_seconds: float | None = None  # of training alone, where an earlier run with this model tells
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`figures` is None when an error stands in the way; `errors` then says which."""
+    """`figures` is None when an error stands in the way; `errors` then says which. `report` is the doctor's."""
 
     errors: tuple[StudioError, ...] = ()
     findings: tuple[Finding, ...] = ()
     figures: Figures | None = None
     download: str | None = None
+    report: Report | None = None
 
     @property
     def ok(self) -> bool:
@@ -74,6 +78,7 @@ class Plan:
             "errors": [str(error) for error in self.errors],
             "findings": [finding.as_json() for finding in self.findings],
             "plan": {**asdict(self.figures), "download": self.download} if self.figures else None,
+            "report": self.report.as_json() if self.report else None,
         }
 
 
@@ -93,6 +98,9 @@ def preflight(config: RunConfig, settings: Settings, *, progress: Progress | Non
     check_arguments(config)
     facts = describe(config.model, settings)
     trainable, total = count_trainable(config.adapter, config.model, settings)
+    looked = look(config, settings, progress=progress)
+    for fault in blocking(report_of(config, looked.scan)):
+        raise fault
     staged = stage(config, settings, progress=progress)
     return Preflight(facts=facts, staged=staged, trainable=trainable, total=total)
 
@@ -104,55 +112,90 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
         if download and not fetch:
             check_rows(config, settings)
             return Plan(download=download)
-        found = preflight(config, settings, progress=progress)
+        check_rows(config, settings)
+        check_arguments(config)
+        facts = describe(config.model, settings)
+        trainable, total = count_trainable(config.adapter, config.model, settings)
+        looked = look(config, settings, progress=progress)
     except StudioError as error:
         return Plan(errors=(error,))
-    figures = _figures(config, found.staged, facts=found.facts, trainable=found.trainable, total=found.total)
-    return Plan(findings=findings(config, found.staged, found.facts), figures=figures, download=download)
+    report = report_of(config, looked.scan)
+    errors = tuple(blocking(report))
+    try:
+        prepared = stage(config, settings, progress=progress).prepared
+    except StudioError as error:
+        return Plan(errors=(error,), report=report)
+    figures = _figures(config, prepared, facts=facts, trainable=trainable, total=total)
+    pace = tokens_per_second(config, settings)
+    figures = replace(figures, estimated_seconds=seconds_of(figures.steps, figures.tokens_per_step, pace))
+    told = findings(config, prepared, facts)
+    return Plan(errors=errors, findings=told, figures=figures, download=download, report=report)
 
 
-def _figures(config: RunConfig, staged: Stage, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
-    training, tokenized = config.training, staged.tokenized
-    kept = len(tokenized.train) - len(tokenized.dropped)
-    sequences = kept
-    if getattr(config.method, "packing", False):
-        sequences = config.method.sequences(tokenized.train, max_length=training.max_length)
+def blocking(report: Report) -> Iterator[DataError]:
+    """The findings with which no run is begun."""
+    for finding in report.findings:
+        if finding.severity == "blocking":
+            yield DataError(finding.template, **finding.details)
+
+
+def _figures(config: RunConfig, prepared: Prepared, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
+    training = config.training
+    sequences = config.method.sequences(
+        prepared.train,
+        max_length=training.max_length,
+        batch_size=training.per_device_train_batch_size,
+        accumulation=training.gradient_accumulation_steps,
+    )
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     return Figures(
         steps=steps_of(training, sequences),
-        rows=kept,
-        eval_rows=len(tokenized.eval) if tokenized.eval is not None else 0,
-        supervised_tokens=tokenized.supervised,
-        total_tokens=tokenized.total,
+        rows=len(prepared.index),
+        eval_rows=len(prepared.eval_index),
+        supervised_tokens=prepared.supervised,
+        total_tokens=prepared.total,
         trainable_parameters=trainable,
         total_parameters=total,
         weight_bytes=facts.weight_bytes,
         effective_batch_size=batch,
-        tokens_per_step=math.ceil(tokenized.total / max(sequences, 1) * min(batch, sequences)),
-        digest=tokenized.digest,
+        tokens_per_step=math.ceil(prepared.total / max(sequences, 1) * min(batch, sequences)),
+        digest=prepared.digest,
     )
 
 
-def findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> tuple[Finding, ...]:
-    """What is worth knowing of a run that can start: rows left out or cut, lengths, no evaluation."""
-    found = [Finding("warning", note.template, note.details) for note in staged.prepared.notes]
-    tokenized, limit = staged.tokenized, config.training.max_length
-    if tokenized.dropped:
-        rows = ", ".join(str(row + 1) for row in tokenized.dropped[:MANY_ROWS_SHOWN])
+def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts) -> tuple[Finding, ...]:
+    """What is worth knowing of a run that can start: rows left out or cut, lengths, what the doctor found."""
+    found = [Finding("warning", note.template, note.details) for note in prepared.notes]
+    limit, corpus = config.training.max_length, prepared.corpus
+    for name, positions in prepared.filtered.items():
+        if len(positions):
+            found.append(
+                Finding(
+                    "warning",
+                    "{count} rows are left out by data.filters: {name} (rows {rows}).",
+                    {"count": len(positions), "name": name, "rows": corpus.named([int(one) for one in positions])},
+                )
+            )
+    if len(prepared.dropped):
         found.append(
             Finding(
                 "warning",
                 "{count} of {total} rows keep no supervised token within max_length {limit} "
                 "and are not trained (row {rows}).",
-                {"count": len(tokenized.dropped), "total": len(tokenized.train), "limit": limit, "rows": rows},
+                {
+                    "count": len(prepared.dropped),
+                    "total": len(prepared.dropped) + len(prepared.index),
+                    "limit": limit,
+                    "rows": corpus.named([int(one) for one in prepared.dropped]),
+                },
             )
         )
-    if tokenized.truncated_rows:
+    if prepared.truncated:
         found.append(
             Finding(
                 "warning",
                 "{count} of {total} rows are cut at max_length {limit}.",
-                {"count": tokenized.truncated_rows, "total": len(tokenized.train), "limit": limit},
+                {"count": prepared.truncated, "total": len(prepared.index), "limit": limit},
             )
         )
     if limit and facts.context_length and limit > facts.context_length:
@@ -163,6 +206,6 @@ def findings(config: RunConfig, staged: Stage, facts: ModelFacts) -> tuple[Findi
                 {"limit": limit, "context": facts.context_length},
             )
         )
-    if tokenized.eval is None:
+    if prepared.eval is None:
         found.append(Finding("note", "No rows are held out, so there will be no evaluation loss."))
     return tuple(found)

@@ -1,6 +1,6 @@
 """Everything a run needs before weights: rows, tokenizer, tokens. Shared by check, the Ready card and the run.
 
-Knows nothing of trainers. The last stage is kept, so that the run that follows a check does not tokenize again.
+Knows nothing of trainers. The last stage is kept, so that the run that follows a check looks at no row again.
 """
 
 from __future__ import annotations
@@ -11,65 +11,102 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
-from studio.data.columns import map_columns
-from studio.data.prepare import PreparedData, open_table, prepare
-from studio.data.preview import Tokenized, tokenize
-from studio.data.sources import kind_of
+from studio.data.corpus import Corpus, open_corpus
+from studio.data.prepare import Prepared, scan_of, select
+from studio.data.scan import Scan
 from studio.model.load import load_tokenizer
+from studio.model.memory import describe
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Progress = Callable[[str, float | None], None]
+Rows = Callable[[int, int], None]  # (rows done, rows in all)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Every row looked at, and the tokenizer it was looked at with."""
+
+    scan: Scan
+    tokenizer: PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows in the method's data set type, the tokenizer, and the tokens the trainer will see."""
+    """The rows and tokens the trainer will see, and the tokenizer."""
 
-    prepared: PreparedData
+    prepared: Prepared
     tokenizer: PreTrainedTokenizerBase
-    tokenized: Tokenized
 
 
 _lock = threading.Lock()
-_last: tuple[str, Stage] | None = None
+_looked: tuple[str, Looked] | None = None
+_staged: tuple[str, Stage] | None = None
+
+
+def look(
+    config: RunConfig,
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    rows: Rows | None = None,
+    cancelled: threading.Event | None = None,
+) -> Looked:
+    """Every row of a config looked at by the doctor; the last one again when no row can read otherwise."""
+    global _looked
+    key = rows_key(config, settings)
+    with _lock:
+        if _looked is not None and _looked[0] == key:
+            return _looked[1]
+    tokenizer = load_tokenizer(config.model, settings, progress=progress)
+    found = scan_of(
+        config, settings=settings, tokenizer=tokenizer, model=describe(config.model, settings),
+        progress=rows or _rows(progress), cancelled=cancelled,
+    )  # fmt: skip
+    made = Looked(scan=found, tokenizer=tokenizer)
+    with _lock:
+        _looked = (key, made)
+    return made
 
 
 def stage(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> Stage:
     """The stage of a config; the last one again when nothing that shapes tokens has changed."""
-    global _last
-    key = _key(config, settings)
+    global _staged
+    training = config.training
+    key = f"{rows_key(config, settings)} {training.max_length} {training.truncation_mode} {config.data.filters}"
     with _lock:
-        if _last is not None and _last[0] == key:
-            return _last[1]
-        tokenizer = load_tokenizer(config.model, settings, progress=progress)
-        prepared = prepare(config, settings)
-        tokenized = tokenize(prepared, method=config.method, tokenizer=tokenizer, max_length=config.training.max_length)
-        made = Stage(prepared=prepared, tokenizer=tokenizer, tokenized=tokenized)
-        _last = (key, made)
-        return made
+        if _staged is not None and _staged[0] == key:
+            return _staged[1]
+    looked = look(config, settings, progress=progress)
+    made = Stage(prepared=select(config, looked.scan), tokenizer=looked.tokenizer)
+    with _lock:
+        _staged = (key, made)
+    return made
 
 
-def check_rows(config: RunConfig, settings: Settings) -> None:
-    """Faults of the file and its columns, found without any heavy import."""
-    map_columns(open_table(config.data.source, config.data.split, settings), config.data)
+def check_rows(config: RunConfig, settings: Settings) -> Corpus:
+    """Faults of the files and their columns, found without any heavy import."""
+    return open_corpus(config, settings)
 
 
-def _key(config: RunConfig, settings: Settings) -> str:
-    """What shapes the tokens: method, data (with its content's hash), model, seed and max_length."""
-    data = config.data
-    identities = [open_table(data.source, data.split, settings).identity]
-    if data.eval_source:
-        split = data.split if kind_of(data.eval_source) == "hub" else "train"
-        identities.append(open_table(data.eval_source, split, settings).identity)
+def _rows(progress: Progress | None) -> Rows | None:
+    """Rows looked at, as a sentence and a share."""
+    if progress is None:
+        return None
+    return lambda done, total: progress("Reading and tokenizing the data", done / max(total, 1))
+
+
+def rows_key(config: RunConfig, settings: Settings) -> str:
+    """What shapes the rows and their tokens: method, data (with its content's hash), model and seed."""
+    identities = [one.table.identity for one in open_corpus(config, settings).parts]
     parts = [
         config.method.model_dump_json(),
-        config.data.model_dump_json(),
+        config.data.model_dump_json(exclude={"filters"}),
         config.model.model_dump_json(),
         str(config.training.seed),
-        str(config.training.max_length),
+        str(settings.scans_dir),
         *identities,
     ]
     return "\n".join(parts)

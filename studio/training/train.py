@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from studio.config import RunConfig
+from studio.data.prepare import report_of
 from studio.errors import RunFailed, StudioError
 from studio.methods.base import Parts
 from studio.model.adapter import peft_config
@@ -27,7 +28,7 @@ from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of, trainer_arguments
-from studio.training.plan import findings
+from studio.training.plan import blocking, findings
 from studio.training.stage import Stage, stage
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     check_arguments(config)
     log.tell("phase", "Reading and tokenizing the data", phase="data")
     staged = stage(config, settings, progress=_phases(log))
-    for finding in findings(config, staged, describe(config.model, settings)):
+    for fault in blocking(report_of(config, staged.prepared.scan)):
+        raise fault
+    for finding in findings(config, staged.prepared, describe(config.model, settings)):
         if finding.kind == "warning":
             log.tell("warning", finding.template, finding.details)
     log.tell("phase", "Loading the model", phase="model")
@@ -121,7 +124,7 @@ def _write_started(
     """The event that says what is trained on what: the same digest as the preview of the same first rows."""
     trainable = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
     total = loaded.parameters + (trainable if config.adapter is not None else 0)
-    tokenized = staged.tokenized
+    prepared = staged.prepared
     log.write(
         "started",
         0,
@@ -129,14 +132,14 @@ def _write_started(
         name=config.name,
         pid=os.getpid(),
         host=socket.gethostname(),
-        digest=tokenized.digest,
+        digest=prepared.digest,
         total_steps=steps_of(config.training, len(trainer.train_dataset)),
         epochs=config.training.num_train_epochs,
         rows=len(trainer.train_dataset),
-        eval_rows=len(tokenized.eval) if tokenized.eval is not None else 0,
-        dropped_rows=len(tokenized.dropped),
-        supervised_tokens=tokenized.supervised,
-        total_tokens=tokenized.total,
+        eval_rows=len(prepared.eval) if prepared.eval is not None else 0,
+        dropped_rows=len(prepared.dropped),
+        supervised_tokens=prepared.supervised,
+        total_tokens=prepared.total,
         trainable_parameters=trainable,
         total_parameters=total,
         device=loaded.device,
@@ -156,15 +159,15 @@ def _build(
         raise RunFailed("The model was unloaded before training began. Start the run again.")
     record = RecordCallback(log, run_dir, device=loaded.device)
     model = slot.trainee(copy=config.adapter is None)
-    tokenized = staged.tokenized
+    prepared = staged.prepared
     parts = Parts(
         model=model,
         tokenizer=staged.tokenizer,
-        train=tokenized.train,
-        eval=tokenized.eval,
+        train=prepared.train,
+        eval=prepared.eval,
         peft_config=peft_config(config.adapter, model) if config.adapter is not None else None,
         arguments=trainer_arguments(
-            config, device=loaded.device, dtype=loaded.dtype, has_eval=tokenized.eval is not None
+            config, device=loaded.device, dtype=loaded.dtype, has_eval=prepared.eval is not None
         ),
         output_dir=run_dir / CHECKPOINTS,
         device=loaded.device,

@@ -15,10 +15,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from studio.config.files import explain
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
+from studio.methods import METHODS
 from studio.ui.form import plain_type, section_of, to_widget
 
 Values = Mapping[Component, Any]
@@ -57,15 +59,9 @@ class Draft:
         """One widget that holds one setting; "" is the section of `name`."""
         key = f"{section}.{name}" if section else name
         field = section_of(section).knobs()[name]
-        kind, optional = plain_type(field.annotation)
 
         def read(value: Any) -> dict[str, Any]:
-            if value is None or (isinstance(value, str) and not value.strip()):
-                if optional:
-                    return {key: None}
-                if not isinstance(field.default, tuple):
-                    raise ConfigError("{setting} is empty. Give it a value.", setting=key)
-            return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}
+            return self.one(key, field, value)
 
         def show(config: RunConfig) -> tuple[Any, ...]:
             value = _flat(config).get(key, field.default)
@@ -89,6 +85,16 @@ class Draft:
         self._entries.append(Entry(names, components, read, show))
         return components
 
+    def one(self, key: str, field: FieldInfo, value: Any) -> dict[str, Any]:
+        """What one widget says of one setting; nothing where it is empty and the setting's own default is too."""
+        kind, optional = plain_type(field.annotation)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            if optional:
+                return {key: None}
+            if not isinstance(field.default, tuple):
+                raise ConfigError("{setting} is empty. Give it a value.", setting=key)
+        return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}
+
     def components(self, *prefixes: str) -> set[Component]:
         """The inputs of a handler: all widgets, or those of some settings ("model", "training.max_length")."""
         found = {one for entry in self._wanted(prefixes) for one in entry.components}
@@ -99,7 +105,9 @@ class Draft:
         flat = {key: value for key, value in self._kept(values).items() if _under(key, prefixes)}
         for entry in self._wanted(prefixes):
             flat.update(entry.read(*(values.get(one) for one in entry.components)))
-        return _nested(flat)
+        method = METHODS.get(str(flat.get("method.type")))
+        foreign = {key for key in flat if key.startswith("method.") and method and key[7:] not in method.knobs()}
+        return _nested({key: one for key, one in flat.items() if key not in foreign})  # kept of another method
 
     def read(self, values: Values, *prefixes: str) -> RunConfig:
         """The config the widgets stand for; a mistake is a ConfigError that names the setting."""
@@ -117,7 +125,25 @@ class Draft:
             updates.update(zip(entry.components, shown, strict=True))
             said.update(entry.read(*(one["value"] for one in shown)))
         kept = {key: value for key, value in _flat(config, mode="json").items() if key not in said}
-        updates[self.rest] = gr.update(value=json.dumps({"filled": time.time(), "keys": kept}, ensure_ascii=False))
+        updates[self.rest] = _rest(kept)
+        return updates
+
+    def change(self, values: Values, changes: Mapping[str, Any]) -> dict[Component, Any]:
+        """Updates that lay dotted changes over the form; only the widgets that they touch. ConfigError where they
+        cannot be."""
+        flat = _flat(self.read(values), mode="json")
+        try:
+            config = RunConfig.model_validate(_nested({**_of_method(flat, changes), **changes}))
+        except ValidationError as error:
+            raise explain(error) from error
+        updates: dict[Component, Any] = {}
+        said: set[str] = set()
+        for entry in self._wanted(tuple(changes)):
+            shown = [one if isinstance(one, dict) else gr.update(value=one) for one in entry.show(config)]
+            updates.update(zip(entry.components, shown, strict=True))
+            said.update(entry.names)
+        kept = {**self._kept(values), **{key: one for key, one in changes.items() if key not in said}}
+        updates[self.rest] = _rest(kept)
         return updates
 
     def _wanted(self, prefixes: tuple[str, ...]) -> Iterable[Entry]:
@@ -129,6 +155,17 @@ class Draft:
         except (ValueError, AttributeError) as error:
             raise ConfigError("The form's hidden field is damaged. Reload the page.") from error
         return dict(kept)
+
+
+def _rest(kept: Mapping[str, Any]) -> Any:
+    """The hidden field, never twice the same: its change says that the form was filled."""
+    return gr.update(value=json.dumps({"filled": time.time(), "keys": kept}, ensure_ascii=False))
+
+
+def _of_method(flat: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the settings of the method that another one takes the place of."""
+    other = changes.get("method.type", flat["method.type"]) != flat["method.type"]
+    return {key: one for key, one in flat.items() if not (other and key.startswith("method."))}
 
 
 def _typed(text: str, kind: Any) -> Any:

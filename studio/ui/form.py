@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import gradio as gr
 
 from studio.config.files import sections
+from studio.methods import METHODS
 from studio.section import Section
 from studio.ui.words import flat_words
 
@@ -29,6 +30,8 @@ class Form:
         field = section_of(section).knobs()[name]
         plain, optional = plain_type(field.annotation)
         key = f"{section}.{name}" if section else name
+        if section.startswith("method."):  # one method's own: its words are those of the setting, whosever it is
+            key = f"method.{name}"
         settings: dict[str, Any] = {
             "label": self.label(key),
             "info": self.help(key),
@@ -74,8 +77,9 @@ def edited(component: Any) -> Any:
 
 
 def section_of(section: str) -> type[Section]:
-    """A section by its key in a run file; "" is the run itself."""
-    return sections()[section]
+    """A section by its key in a run file; "" is the run itself, "method.sft" the settings of one method."""
+    room, _, method = section.partition(".")
+    return METHODS[method] if room == "method" and method else sections()[section]
 
 
 def plain_type(annotation: Any) -> tuple[Any, bool]:

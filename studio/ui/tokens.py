@@ -6,35 +6,35 @@ Whatever a file holds goes to the page as data and is drawn with textContent: it
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from studio.settings import ASSETS
 from studio.ui.facts import as_value
-from studio.ui.words import Language, translate_text
+from studio.ui.plots import script
+from studio.ui.words import Language, translate, translate_text
 
 if TYPE_CHECKING:
-    from studio.data.preview import Preview, TokenRow
+    from studio.data.preview import LaneRow, Preview, TokenRow
+    from studio.errors import StudioError
 
-TOKENS_DRAWN = 1024  # a row; the rest is counted, not drawn
+TOKENS_DRAWN = 1024  # a lane; the rest is counted, not drawn
 CUT_DRAWN = 256
+IDS_COPIED = 20_000  # a lane
 LETTERS_DRAWN = 6000  # a raw cell or a rendered text
 ROWS_SHOWN = (1, 3, 8)
-DEFAULT_VIEW = {"start": 0, "rows": ROWS_SHOWN[1]}
+DEFAULT_VIEW = {"at": 0, "rows": ROWS_SHOWN[0]}
 
 
 def payload(preview: Preview, *, lang: Language, notes: Sequence[str] = (), **more: Any) -> str:
-    """What the card draws: rows of tokens, the raw rows, the rendered text, the digest; `more` is added as it is."""
-    rows = [row_of(row) for row in preview.rows]
+    """What the card draws: rows with their lanes, raw cells and text, the digest; `more` is added as it is."""
     return as_value(
         {
             "state": "ok",
-            "rows": rows,
-            "raw": [shorten(row) for row in preview.raw],
-            "text": [text[:LETTERS_DRAWN] for text in preview.text],
-            "of": preview.of,
+            "rows": [row_of(row) for row in preview.rows],
             "digest": preview.digest,
             "notes": [translate_text(lang, note) for note in (*preview.notes, *notes)],
             **more,
@@ -42,24 +42,79 @@ def payload(preview: Preview, *, lang: Language, notes: Sequence[str] = (), **mo
     )
 
 
-def row_of(row: TokenRow) -> dict[str, Any]:
-    """One row: texts, ids and one letter a token (t supervised, m masked; upper case: special)."""
-    kinds = [
-        (letter.upper() if special else letter)
-        for letter, special in zip(("t" if one else "m" for one in row.supervised), row.special, strict=True)
-    ]
-    kept = kinds[: row.kept]
-    drawn = min(len(kinds), TOKENS_DRAWN if row.kept >= TOKENS_DRAWN else row.kept + CUT_DRAWN)
+def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, Any]:
+    """One row; lanes that begin alike, cut alike, have the tokens they share once."""
+    fold = _folded(row.lanes)
+    texts = [text[:LETTERS_DRAWN] for text in row.text]
+    shared = commonprefix(texts) if len(texts) > 1 else ""
+    shared = shared[: shared.rfind("\n") + 1]
+    reference = row.extra.get("reference")
     return {
         "row": row.row + 1,
-        "t": row.texts[:drawn],
-        "i": row.ids[:drawn],
-        "c": "".join(kinds[:drawn]),
+        "at": row.position,
+        "where": where,
+        "held": held,
         "kept": row.kept,
-        "supervised": sum(one in "tT" for one in kept),
-        "special": sum(one.isupper() for one in kept),
-        "cut": len(kinds) - row.kept,
-        "more": len(kinds) - drawn,
+        "label": row.extra.get("label"),
+        "reference": shorten(reference) if isinstance(reference, Mapping) and reference else None,
+        "shared": {"count": fold, **drawn(row.lanes[0], 0, fold)} if fold else None,
+        "lanes": [lane_of(lane, first=fold) for lane in row.lanes],
+        "raw": shorten(row.raw),
+        "text": [text[len(shared) :] for text in texts],
+        "textShared": shared,
+    }
+
+
+def problem_row(problem: StudioError, *, row: int, at: int, lang: Language, raw: Any, where: str) -> dict[str, Any]:
+    """A row that cannot be used: why, and its cells as far as they can be read."""
+    return {
+        "row": row + 1, "at": at, "where": where, "held": False, "kept": True, "label": None, "reference": None,
+        "shared": None, "lanes": [], "raw": shorten(raw) if raw is not None else {}, "text": [], "textShared": "",
+        "problem": translate(lang, problem),
+    }  # fmt: skip
+
+
+def _folded(lanes: Sequence[LaneRow]) -> int:
+    """How many tokens all lanes share and cut alike; 0 where they are better shown whole."""
+    shared = lanes[0].shared if len(lanes) > 1 else 0
+    windows = {(min(lane.start, shared), min(lane.end, shared)) for lane in lanes}
+    return shared if len(windows) == 1 else 0
+
+
+def lane_of(lane: LaneRow, *, first: int = 0) -> dict[str, Any]:
+    """One lane from its token `first` on; its counts are those of the whole lane."""
+    ids = lane.ids[lane.start : lane.end]
+    return {
+        "name": lane.name,
+        **drawn(lane, first, len(lane.ids)),
+        "ids": ids[:IDS_COPIED],
+        "kept": lane.kept,
+        "supervised": sum(lane.supervised[lane.start : lane.end]),
+        "special": sum(lane.special[lane.start : lane.end]),
+        "cut": len(lane.ids) - lane.kept,
+    }
+
+
+def drawn(lane: LaneRow, first: int, last: int) -> dict[str, Any]:
+    """Tokens first..last as the page draws them: texts, ids, one letter a token (t supervised, m masked; upper case:
+    special), and whether it is cut. Of a long stretch only a part, what is kept before what is cut."""
+    begin = max(first, min(lane.start, last) - CUT_DRAWN)
+    inside = max(0, min(lane.end, last) - max(lane.start, begin))
+    shown = inside + CUT_DRAWN if inside < TOKENS_DRAWN else TOKENS_DRAWN
+    end = min(last, max(lane.start, begin) + shown)
+    letters = [
+        letter.upper() if special else letter
+        for letter, special in zip(
+            ("t" if one else "m" for one in lane.supervised[begin:end]), lane.special[begin:end], strict=True
+        )
+    ]
+    return {
+        "t": lane.texts[begin:end],
+        "i": lane.ids[begin:end],
+        "c": "".join(letters),
+        "x": "".join("." if lane.start <= at < lane.end else "x" for at in range(begin, end)),
+        "before": begin - first,
+        "more": last - end,
     }
 
 
@@ -67,16 +122,16 @@ def shorten(value: Any) -> Any:
     """A raw cell with long texts cut to what one can read."""
     if isinstance(value, str):
         return value if len(value) <= LETTERS_DRAWN else value[:LETTERS_DRAWN] + " …"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): shorten(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [shorten(one) for one in value[:200]]
     return value
 
 
-def problem(sentence: str) -> str:
-    """The card with a red line; the last good preview stays, dimmed."""
-    return as_value({"state": "error", "error": sentence})
+def problem(sentence: str, *, offers: Sequence[dict[str, Any]] = ()) -> str:
+    """The card with a red line; the last good preview stays, dimmed. Offers: `{text, changes}`."""
+    return as_value({"state": "error", "error": sentence, "offers": list(offers)})
 
 
 def pending(sentence: str) -> str:
@@ -85,19 +140,20 @@ def pending(sentence: str) -> str:
 
 
 def token_card() -> gr.HTML:
-    """The rows. Value: `payload(...)`, `problem(...)` or `pending(...)`."""
+    """The rows. Value: `payload(...)`, `problem(...)` or `pending(...)`; its `select` brings an offer's changes."""
     return gr.HTML(
         json.dumps({"state": "warming"}),
         elem_id="data-tokens",
         html_template="<div class='tf-tokens' data-state='warming'><p class='tf-error' role='alert'></p>"
-        "<div class='tf-rows'></div><div class='tf-counts'></div><div class='tf-lines'></div></div>",
-        js_on_load=(ASSETS / "tokens.js").read_text(encoding="utf-8"),
+        "<div class='tf-offers'></div><div class='tf-rows'></div><div class='tf-counts'></div>"
+        "<div class='tf-lines'></div></div>",
+        js_on_load=script("lanes.js", "tokens.js"),
         apply_default_css=False,
     )
 
 
 def row_bar() -> gr.HTML:
-    """Title, view switch and row navigation. Value: JSON `{start, rows}`; its `submit` asks for other rows."""
+    """Title, view switch, navigation and search. Value: JSON as `view.read` takes it; `submit` asks for other rows."""
     return gr.HTML(
         json.dumps(DEFAULT_VIEW),
         elem_id="data-rows",
@@ -105,12 +161,3 @@ def row_bar() -> gr.HTML:
         js_on_load=(ASSETS / "rows.js").read_text(encoding="utf-8").replace("ROWS_SHOWN", json.dumps(ROWS_SHOWN)),
         apply_default_css=False,
     )
-
-
-def read_view(value: Any) -> tuple[int, int]:
-    """(first row, number of rows) from the row bar's value, whatever the page sent."""
-    try:
-        view = json.loads(value)
-        return max(0, int(view["start"])), min(max(1, int(view["rows"])), max(ROWS_SHOWN))
-    except (TypeError, ValueError, KeyError):
-        return DEFAULT_VIEW["start"], DEFAULT_VIEW["rows"]

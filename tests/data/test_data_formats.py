@@ -5,40 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from format_rows import mapped, rendered, shared, turns
 
-from studio.config import DataConfig
-from studio.data.columns import Mapped, map_columns
 from studio.data.formats import FORMATS
 from studio.data.formats.base import NothingToTrain, Rendering
-from studio.data.sources import Table
-from studio.data.sources.base import columns_of
 from studio.errors import ConfigError, DataError
-
-
-def table(*rows: dict[str, Any]) -> Table:
-    return Table(name="rows.jsonl", rows=list(rows), columns=columns_of(rows), identity="0" * 64, size_bytes=1)
-
-
-def mapped(*rows: dict[str, Any], **data: Any) -> Mapped:
-    return map_columns(table(*rows), DataConfig(source="rows.jsonl", **data))
-
-
-def rendered(
-    row: dict[str, Any], dataset_type: Any = "prompt-completion", system_prompt: str | None = None, **data: Any
-) -> dict[str, Any]:
-    found = mapped(row, **data)
-    return FORMATS[found.format].render(row, Rendering(found.columns, dataset_type, system_prompt)).columns
-
-
-def turns(*texts: str, system: str | None = None) -> list[dict[str, str]]:
-    """user, assistant, user, ... with these texts."""
-    before = [] if system is None else [{"role": "system", "content": system}]
-    roles = ("user", "assistant") * len(texts)
-    return before + [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
-
-
-def shared(*pairs: tuple[str, Any], **more: Any) -> dict[str, Any]:
-    return {"conversations": [{"from": speaker, "value": text} for speaker, text in pairs], **more}
 
 
 def test_alpaca() -> None:
@@ -133,16 +104,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (shared(("human", "q"), ("system", "s"), ("gpt", "a")), "out of order"),
     (shared(("human", "q"), ("gpt", "")), "assistant turn is empty"),
     (shared(("human", None), ("gpt", "a")), "user turn has no text"),
-    (shared(("human", "q"), ("bot", "a")), "role 'bot'"),
-    (shared(("human", "q"), ("function_call", "f"), ("observation", "o"), ("gpt", "a")), "uses tools"),
-    (shared(("human", "q"), ("gpt", "a"), tools='[{"name": "f"}]'), "uses tools"),
+    (shared(("human", "q"), ("parrot", "a")), "role 'parrot'"),
+    (shared(("human", "q"), ("gpt", "a"), ("function_call", '{"name": "f"}')), "out of order: one of assistant"),
+    (shared(("human", "q"), ("observation", "o")), "out of order: one of tool"),
     ({"conversations": [{"from": "human"}, {"from": "gpt", "value": "a"}]}, "A turn has no 'value'"),
     ({"messages": [{"role": "user", "content": "q"}, {"content": "a"}]}, "A turn has no 'role'"),
-    ({"messages": [*turns("q"), {"role": "gpt", "content": "a"}]}, "role 'gpt'"),
-    ({"prompt": turns("q"), "completion": [{"role": "assistant", "content": "a"}], "tools": [{"f": 1}]}, "uses tools"),
-    ({"messages": [*turns("q"), {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}]}, "uses tools"),
+    ({"messages": [*turns("q"), {"role": ["user"], "content": "a"}]}, "role "),
     ({"messages": [{"role": "user", "content": [{"type": "image"}]}, *turns("", "a")[1:]]}, "type 'image'"),
-    ({"messages": [*turns("q"), {"role": "assistant", "content": "a", "thinking": "hm"}]}, "reasoning"),
+    ({"messages": [*turns("q"), {"role": "assistant", "content": "a", "thinking": 7}]}, r"7 \(int\), not text"),
+    ({"messages": [*turns("q"), {"role": "assistant", "content": "", "thinking": "hm"}]}, "assistant turn is empty"),
+    ({"messages": [*turns("q"), {"role": "assistant", "content": "a", "train": "no"}]}, "train: 'no'"),
+    ({"messages": [*turns("q"), {"role": "assistant", "content": "a", "weight": 0.5}]}, "weight: 0.5"),
     ({"messages": [{"role": "assistant", "content": "a"}]}, "nothing before its last answer"),
     ({"prompt": "", "completion": "a"}, "'prompt' is empty"),
     ({"prompt": "p", "completion": None}, "'completion' has no value"),
@@ -186,14 +158,17 @@ def test_columns_are_found_whatever_their_case_and_overridden() -> None:
     ("row", "data", "sentence"),
     [
         (ALPACA, {"columns": {"output": "reply"}}, "no column 'reply'.*There are: instruction, output"),
-        (ALPACA, {"columns": {"outputs": "output"}}, "role 'outputs'.*There are: instruction, input"),
+        (ALPACA, {"columns": {"outputs": "output"}}, "role 'outputs'.*There are: .*instruction"),
         (ALPACA, {"format": "alpacca"}, "did you mean alpaca"),
         (ALPACA, {"format": "text"}, "text needs a column for text"),
         (ALPACA, {"columns": {"input": "output"}}, "both taken from the column 'output'"),
         ({"a": "1", "b": "2"}, {}, r"columns \(a, b\) fit no known format"),
         ({"conversations": "text"}, {}, "fit no known format"),
-        ({"prompt": "p", "chosen": "c", "rejected": "r"}, {}, "judged answers.*chosen, rejected"),
-        ({"messages": turns("q", "a"), "label": False}, {}, "judged answers.*label"),
+        (
+            {"messages": turns("q", "a"), "label": "x"},
+            {"format": "unpaired-preference", "columns": {"messages": ""}},
+            "needs a column for prompt, completion",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_named(row: dict[str, Any], data: dict[str, Any], sentence: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from studio.data.formats.base import Columns, Rendering, Role, Row
-from studio.data.formats.conversation import Conversation
+from studio.data.formats.base import SYSTEM_ROLE, TOOLS_ROLE, Columns, Rendering, Role, Row
+from studio.data.formats.conversation import Conversation, with_system
 from studio.data.formats.turns import Message, first_turn, read_turns
 
 
@@ -16,10 +16,13 @@ class Messages(Conversation):
     name: ClassVar[str] = "messages"
     roles: ClassVar[tuple[Role, ...]] = (
         Role("messages", True, ("messages", "conversations", "conversation", "chat", "dialogue")),
+        SYSTEM_ROLE,
+        TOOLS_ROLE,
     )
 
     def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
         return "role" in first_turn(columns["messages"], sample)
 
     def turns(self, row: Row, how: Rendering) -> list[Message]:
-        return read_turns(row, how.columns["messages"])
+        turns = read_turns(how.cell(row, "messages"), where=how.columns["messages"])
+        return with_system(turns, how.text(row, "system", required=False)) if "system" in how.columns else turns

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Rendering, Role, Row
-from studio.data.formats.conversation import checked, with_system
-from studio.data.formats.turns import Message, read_turns
-from studio.errors import ConfigError, DataError
+from studio.data.formats.alpaca import asked, read_history
+from studio.data.formats.base import (
+    HISTORY_ROLE,
+    SYSTEM_ROLE,
+    TOOLS_ROLE,
+    Columns,
+    Format,
+    Rendered,
+    Rendering,
+    Role,
+    Row,
+    cell_of,
+    cells_are,
+)
+from studio.data.formats.conversation import check_answer, checked, extras_of, nonempty, with_system
+from studio.data.formats.plain import as_text, refuse_turns, templated
+from studio.data.formats.turns import Message, is_turns, read_prompt, read_turns, turns_or_text
+from studio.methods.base import DatasetType
+
+PROMPTS = ("prompt", "question", "query", "instruction", "problem", "input", "inputs")
+COMPLETIONS = ("completion", "answer", "response", "output", "solution", "target", "targets")
+_TURNS = frozenset({"system", "history", "tools", "input"})  # roles that only conversations have
 
 
 class PromptCompletion(Format):
@@ -17,67 +35,84 @@ class PromptCompletion(Format):
     assistant's turn, as are lists of messages."""
 
     name: ClassVar[str] = "prompt-completion"
+    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "prompt-only")
+    takes_template: ClassVar[bool] = True
     roles: ClassVar[tuple[Role, ...]] = (
-        Role("prompt", True, ("prompt", "question", "query", "instruction", "problem")),
-        Role("completion", True, ("completion", "answer", "response", "output", "solution")),
-        Role("system", False, ("system", "system_prompt")),
+        Role("prompt", True, PROMPTS),
+        Role("completion", True, COMPLETIONS),
+        SYSTEM_ROLE,
+        HISTORY_ROLE,
+        TOOLS_ROLE,
     )
 
     def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
-        cells = [row.get(columns[role]) for row in sample for role in ("prompt", "completion")]
-        present = [value for value in cells if value is not None]
-        return bool(present) and all(isinstance(value, str | list) for value in present)
+        return cells_are(str | list, columns, sample, "prompt", "completion")
 
-    def detect(
-        self, available: Sequence[str], sample: Sequence[Row], *, overrides: Columns | None = None
-    ) -> str | None:
-        reason = super().detect(available, sample, overrides=overrides)
-        if reason is None:
-            return None
-        columns = self.assign(available, overrides or {})
-        lists = any(isinstance(row.get(columns["prompt"]), list) for row in sample)
-        return f"{reason} ({'plain text' if is_plain(columns) and not lists else 'a conversation'})"
+    def kind(self, columns: Columns, sample: Sequence[Row]) -> str:
+        return kind_of(columns, sample, "completion")
 
     def render(self, row: Row, how: Rendering) -> Rendered:
-        lists = isinstance(how.cell(row, "prompt"), list) or isinstance(how.cell(row, "completion"), list)
-        if is_plain(how.columns) and not lists:
+        if how.template is not None:
+            return templated(row, how, answer="completion")
+        question = turns_or_text(how.cell(row, "prompt"))
+        answered = turns_or_text(how.cell(row, "completion"))
+        if is_plain(how.columns, "completion") and not is_turns(question) and not is_turns(answered):
             return _plain(row, how)
-        asked = _turns(row, how, "prompt", speaker="user")
-        answer = _turns(row, how, "completion", speaker="assistant")
-        turns = with_system([*asked, *answer], how.text(row, "system", required=False))
-        turns, remarks = checked(turns, system_prompt=how.system_prompt)
+        prompt = prompt_turns(question, row, how)
+        if how.dataset_type == "prompt-only":
+            extras, remarks = extras_of(prompt, row, how)
+            reference = how.reference(row, answer="completion")
+            return Rendered.of({"prompt": nonempty(prompt), "reference": reference, **extras}, how, remarks)
+        answer = answer_turns(answered, row, how, "completion")
+        turns = [*prompt, *answer]
+        remarks = checked(turns)
+        extras, more = extras_of(turns, row, how)
         if how.dataset_type == "language-modeling":
-            return Rendered({"messages": turns}, remarks)
-        if answer[-1]["role"] != "assistant":
-            raise DataError("The completion does not end with an assistant turn.")
-        border = len(turns) - len(answer)
-        return Rendered({"prompt": turns[:border], "completion": turns[border:]}, remarks)
+            return Rendered.of({"messages": turns, **extras}, how, remarks + more)
+        return Rendered.of({"prompt": prompt, "completion": answer, **extras}, how, remarks + more)
 
 
-def is_plain(columns: Columns) -> bool:
-    """Whether text in these columns is plain text. A system column makes it a conversation."""
-    named = columns["prompt"].lower() == "prompt" and columns["completion"].lower() == "completion"
-    return named and "system" not in columns
+def is_plain(columns: Columns, *answers: str) -> bool:
+    """Whether text in these columns is plain text, as the trainers' own names say.
+
+    A column that only conversations have makes it one.
+    """
+    named = all(columns.get(role, role).lower() == role for role in ("prompt", *answers))
+    return named and not _TURNS & columns.keys()
 
 
-def refuse_system_prompt(how: Rendering) -> None:
-    """Plain text has no system message, and one that was set must not be ignored in silence."""
-    if how.system_prompt:
-        raise ConfigError(
-            "data.system_prompt is set, but these rows are plain text, which has no system message. "
-            "Remove data.system_prompt, or use conversations."
-        )
+def kind_of(columns: Columns, sample: Sequence[Row], *answers: str) -> str:
+    """Whether these rows are plain text or conversations."""
+    used = [columns[role] for role in ("prompt", *answers) if role in columns]
+    lists = any(is_turns(turns_or_text(cell_of(row, column))) for row in sample for column in used)
+    return "plain text" if is_plain(columns, *answers) and not lists else "a conversation"
+
+
+def prompt_turns(value: Any, row: Row, how: Rendering) -> list[Message]:
+    """System prompt, earlier turns and the question; `value` is the prompt's cell, text or turns."""
+    if not is_turns(value):
+        return with_system(asked(row, how, "prompt", "input"), how.system_prompt)
+    turns = read_prompt(value, where=how.columns["prompt"])
+    if "history" in how.columns:
+        own = 1 if turns[0]["role"] == "system" else 0
+        turns[own:own] = read_history(how.cell(row, "history"))
+    if "system" in how.columns:
+        turns = with_system(turns, how.text(row, "system", required=False))
+    return with_system(turns, how.system_prompt)
+
+
+def answer_turns(value: Any, row: Row, how: Rendering, role: str) -> list[Message]:
+    """An answer that ends with an assistant turn which says something; `value` is its cell, text or turns."""
+    if not is_turns(value):
+        return [{"role": "assistant", "content": how.text(row, role)}]
+    turns = read_turns(value, where=how.columns[role], whole=False)
+    check_answer(turns[-1], role)
+    return turns
 
 
 def _plain(row: Row, how: Rendering) -> Rendered:
-    refuse_system_prompt(how)
-    prompt, completion = how.text(row, "prompt"), how.text(row, "completion")
-    if how.dataset_type == "language-modeling":
-        return Rendered({"text": prompt + completion})
-    return Rendered({"prompt": prompt, "completion": completion})
-
-
-def _turns(row: Row, how: Rendering, role: str, *, speaker: str) -> list[Message]:
-    if isinstance(how.cell(row, role), list):
-        return read_turns(row, how.columns[role])
-    return [{"role": speaker, "content": how.text(row, role)}]
+    refuse_turns(how)
+    prompt = how.text(row, "prompt")
+    if how.dataset_type == "prompt-only":
+        return Rendered.of({"prompt": prompt, "reference": how.reference(row, answer="completion")}, how)
+    return as_text(prompt, how.text(row, "completion"), how)

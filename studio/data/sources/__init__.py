@@ -21,10 +21,13 @@ def kind_of(source: str) -> str:
     return next((name for name, kind in SOURCES.items() if kind.claims(source)), "hub")
 
 
-def open_source(source: str, *, split: str = "train", settings: Settings) -> Table:
-    """`starter`, a file or a Hub id -> its rows. DataError with one sentence for whatever is wrong."""
+def open_source(source: str, *, split: str = "train", settings: Settings, delimiter: str | None = None) -> Table:
+    """`starter`, a file, a folder or a Hub id -> its rows. DataError with one sentence for whatever is wrong.
+
+    `split` may name a part: `train[:5%]`. `delimiter` is for CSV and TSV; None or "auto" finds it out.
+    """
     source = source.strip()
-    return SOURCES[kind_of(source)].open(source, split=split, settings=settings)
+    return SOURCES[kind_of(source)].open(source, split=split.strip(), settings=settings, delimiter=delimiter)
 
 
 __all__ = ["SOURCES", "Source", "Table", "kind_of", "open_source"]

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from studio.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from studio.settings import Settings
+
+    Lines = Sequence[int] | npt.NDArray[np.int64]
 
 Row = dict[str, Any]
 
+MOST_ROWS = 10_000_000
+SAMPLE_ROWS = 1000  # what a lazy table's columns are taken from
+ITERATED_AT_ONCE = 64
+
 
 class LazyRows(Sequence[Row]):
-    """Rows that are each made only when they are looked at."""
+    """Rows that are each made only when they are looked at. One that cannot be read keeps its number."""
 
     @abstractmethod
+    def read(self, start: int, stop: int) -> list[Row | DataError]:
+        """The rows start <= index < stop, all within the length; a DataError in the place of each damaged one."""
+
     def row(self, index: int) -> Row:
-        """The row at 0 <= index < len."""
+        """The row at 0 <= index < len; its DataError where it is damaged."""
+        return _sound(self.read(index, index + 1)[0])
+
+    def place(self, index: int) -> str | None:
+        """What a sentence calls the row, where it is not just its number and line."""
+        return None
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -28,34 +47,93 @@ class LazyRows(Sequence[Row]):
     def __getitem__(self, index: slice) -> Sequence[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
         if isinstance(index, slice):
-            return [self.row(one) for one in range(*index.indices(len(self)))]
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                return [_sound(one) for one in self.read(start, max(start, stop))]
+            return [self.row(one) for one in range(start, stop, step)]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         return self.row(index % len(self))
 
+    def __iter__(self) -> Iterator[Row]:
+        for start in range(0, len(self), ITERATED_AT_ONCE):
+            yield from map(_sound, self.read(start, min(start + ITERATED_AT_ONCE, len(self))))
+
+
+def _sound(found: Row | DataError) -> Row:
+    if isinstance(found, DataError):
+        raise found
+    return found
+
+
+class ListRows(LazyRows):
+    """Rows that are in memory already."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, start: int, stop: int) -> list[Row | DataError]:
+        return list(self._rows[start:stop])
+
 
 @dataclass(frozen=True)
 class Rows:
-    """What a reader makes of a file. `lines` holds each row's line number where it differs from the row's own."""
+    """What a reader makes of a file. `lines` holds each row's line number where it differs from the row's own.
 
-    rows: Sequence[Row]
-    columns: tuple[str, ...]
-    lines: Sequence[int] | None = None
+    `columns` are named by the file itself; without them they are taken from the first rows.
+    """
+
+    rows: LazyRows
+    columns: tuple[str, ...] = ()
+    lines: Lines | None = None
+    notes: tuple[DataError, ...] = ()
 
 
-@dataclass(frozen=True)
 class Table:
-    """Raw rows, their columns in order of appearance, and the sha256 of the content they came from."""
+    """Raw rows, their columns in order of appearance, and the sha256 of the content they came from.
 
-    name: str
-    rows: Sequence[Row]
-    columns: tuple[str, ...]
-    identity: str
-    size_bytes: int | None
-    lines: Sequence[int] | None = None
+    `identity` is worked out when it is first asked for. `notes` are sentences worth knowing of how it was read.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        rows: Sequence[Row],
+        columns: tuple[str, ...],
+        identity: str | Callable[[], str],
+        size_bytes: int | None = None,
+        lines: Lines | None = None,
+        notes: tuple[DataError, ...] = (),
+        changed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name, self.columns, self.size_bytes, self.lines, self.notes = name, columns, size_bytes, lines, notes
+        self.rows: LazyRows = rows if isinstance(rows, LazyRows) else ListRows(rows)
+        self.changed = changed  # whether the source is no longer what it was when it was opened; cheap to ask
+        self._identity = identity
+        self._lock = Lock()
+
+    @property
+    def identity(self) -> str:
+        """The content's hash; a DataError where the source changed since it was opened."""
+        with self._lock:
+            if not isinstance(self._identity, str):
+                self._identity = self._identity()
+            return self._identity
+
+    def sample(self, count: int) -> list[Row]:
+        """The rows among the first `count` that can be read."""
+        found = self.rows.read(0, min(count, len(self.rows)))
+        return [one for one in found if not isinstance(one, DataError)]
 
     def where(self, index: int) -> str:
         """What a sentence calls a row: counted from 1 as in the file, with its line where that differs."""
+        place = self.rows.place(index)
+        if place is not None:
+            return place
         if self.lines is None or self.lines[index] == index + 1:
             return f"{index + 1}"
         return f"{index + 1} (line {self.lines[index]})"
@@ -66,7 +144,7 @@ class Source(Protocol):
 
     def claims(self, source: str) -> bool: ...
 
-    def open(self, source: str, *, split: str, settings: Settings) -> Table: ...
+    def open(self, source: str, *, split: str, settings: Settings, delimiter: str | None = None) -> Table: ...
 
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -78,15 +156,28 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def sampled_columns(rows: LazyRows) -> tuple[str, ...]:
+    """The columns of the first rows; the first row's DataError where none of them can be read."""
+    found = rows.read(0, min(SAMPLE_ROWS, len(rows)))
+    sound = [one for one in found if not isinstance(one, DataError)]
+    if found and not sound:
+        raise next(one for one in found if isinstance(one, DataError))
+    return columns_of(sound)
+
+
 def no_rows(name: str) -> DataError:
     return DataError("{file} holds no rows. Choose one with at least one row of data.", file=name)
 
 
-def only_train(name: str, split: str) -> None:
-    """A single file has no splits: a split that is asked for must not be ignored in silence."""
-    if split != "train":
-        raise DataError(
-            "{file} has no split {split!r}: only data sets from the Hub have splits. Set data.split: train.",
-            file=name,
-            split=split,
-        )
+def too_many_rows(name: str, rows: int) -> DataError:
+    return DataError(
+        "{file} holds {rows} rows; at most {most} are read. Save a part of it as a smaller file.",
+        file=name,
+        rows=f"{rows:,}",
+        most=f"{MOST_ROWS:,}",
+    )
+
+
+def digest_of(*parts: str) -> str:
+    """One identity of several."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,137 +1,155 @@
-"""A file on this machine -> Table, read again only when it changed. Knows nothing of what the rows mean."""
+"""A file or folder on this machine -> Table, opened again only when it changed. Knows nothing of what rows mean."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from studio.data.sources.base import Table, no_rows, only_train
-from studio.data.sources.readers import READERS
+from studio.data.sources.base import Table, digest_of, no_rows
+from studio.data.sources.folder import Found, find_files, join_files
+from studio.data.sources.readers import PACKED, READERS, SUFFIXES, TEXT, Reading, suffix_of
+from studio.data.sources.slices import take_split
+from studio.data.sources.steady import SteadyFile, stamp_of, unreadable
+from studio.data.sources.unpack import plain
 from studio.errors import DataError
 
 if TYPE_CHECKING:
     from studio.settings import Settings
 
-LARGEST_FILE = 2 * 1024**3  # bytes
-ALWAYS_HASHED = 32 * 1024**2  # bytes; up to here an unchanged time stamp is not trusted
-KEPT_TABLES = 4
+LARGEST_FILE = 20 * 1024**3  # bytes
+ALWAYS_HASHED = 32 * 1024**2  # bytes; up to here the content itself is compared where a time stamp says too little
+KEPT_TABLES = 6
 
 _PATH = re.compile(r"^(?:[~./\\]|[A-Za-z]:[\\/])|\\|/.*/")
-_Stamp = tuple[int, int, int, int]
+Splits = Mapping[str, Table]
 
 
 @dataclass(frozen=True)
 class _Kept:
-    stamp: _Stamp
-    table: Table
+    """Tables with the versions of the files that they were made of."""
+
+    files: tuple[SteadyFile, ...]
+    splits: Splits
+    content: str | None  # the hash of a small file that was too young to trust its stamp
 
 
-_tables: OrderedDict[Path, _Kept] = OrderedDict()
+_tables: OrderedDict[tuple[Path, str | None], _Kept] = OrderedDict()
 _lock = Lock()
 
 
 class FileSource:
-    """A path to a JSONL, JSON, CSV, TSV or Parquet file. In a Space only what was uploaded there is read."""
+    """A path to a file of one of SUFFIXES, or to a folder of such. In a Space only what was uploaded there is read."""
 
     def claims(self, source: str) -> bool:
-        return bool(_PATH.search(source)) or Path(source).suffix.lower() in READERS or _exists(Path(source))
+        return bool(_PATH.search(source)) or bool(suffix_of(source)) or _exists(Path(source))
 
-    def open(self, source: str, *, split: str, settings: Settings) -> Table:
+    def open(self, source: str, *, split: str, settings: Settings, delimiter: str | None = None) -> Table:
         try:
-            path = Path(source).expanduser().resolve()
+            path = Path(source).expanduser().absolute()
+            real = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise DataError("{source!r} is not a path that can be read.", source=source) from error
-        if not settings.allows_local_paths and not path.is_relative_to(settings.uploads_dir.resolve()):
+        if not settings.allows_local_paths and not real.is_relative_to(settings.uploads_dir.resolve()):
             raise DataError(
                 "This is a public Space, which reads no paths of its machine. "
                 "Upload the file, or name a data set on the Hub as owner/name."
             )
-        only_train(path.name, split)
-        return read_table(path)
+        splits = read_splits(path, settings=settings, delimiter=delimiter)
+        return take_split(splits, split, name=path.name)
 
 
-def read_table(path: Path) -> Table:
-    """The file's rows; from memory where the file is still the one that was read."""
-    stamp = _stamp(path)
+def read_table(path: Path, *, settings: Settings) -> Table:
+    """The file's rows; the table that is there already where the file is still the one it was made of."""
+    return read_splits(path, settings=settings)["train"]
+
+
+def read_splits(path: Path, *, settings: Settings, delimiter: str | None = None) -> Splits:
+    """A file's one split, `train`; those of a folder where its files' names show some."""
+    found = find_files(path, settings=settings) if _is_folder(path) else None
+    files = found.files if found else (_steady(path, path.name),)
+    key = (path, delimiter)
     with _lock:
-        kept = _tables.get(path)
-    if kept and kept.stamp == stamp and _same_content(path, kept):
-        return kept.table
-    table = _read(path)
+        kept = _tables.get(key)
+    if kept is not None and _is_same(kept, files):
+        return kept.splits
+    splits = _opened(found, files, Reading(delimiter), settings)
+    only = files[0] if len(files) == 1 else None
+    doubtful = only is not None and not only.is_settled and only.size <= ALWAYS_HASHED
+    made = _Kept(files, splits, only.digest if only is not None and doubtful else None)
     with _lock:
-        _tables[path] = _Kept(stamp, table)
-        _tables.move_to_end(path)
+        _tables[key] = made
+        _tables.move_to_end(key)
         while len(_tables) > KEPT_TABLES:
             _tables.popitem(last=False)
-    return table
+    return splits
 
 
-def _same_content(path: Path, kept: _Kept) -> bool:
-    """A time stamp can be set, or be too coarse to tell; where reading is cheap, the content decides."""
-    return kept.stamp[0] > ALWAYS_HASHED or _digest(_bytes(path)) == kept.table.identity
+def _is_same(kept: _Kept, files: tuple[SteadyFile, ...]) -> bool:
+    """A time stamp can be too coarse to tell two versions apart; for a file just written the content decides."""
+    if [(one.path, one.stamp) for one in kept.files] != [(one.path, one.stamp) for one in files]:
+        return False
+    if all(one.is_settled for one in kept.files):
+        return True
+    return kept.content is not None and files[0].digest == kept.content
 
 
-def _read(path: Path) -> Table:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+def _opened(found: Found | None, files: tuple[SteadyFile, ...], reading: Reading, settings: Settings) -> Splits:
+    if found is None:
+        return {"train": open_file(files[0], reading, settings)}
+    return join_files(found, lambda file: open_file(file, reading, settings))
+
+
+def open_file(file: SteadyFile, reading: Reading, settings: Settings) -> Table:
+    """One file, by the reader that its name asks for."""
+    suffix = suffix_of(file.path.name)
+    if not suffix:
         raise DataError(
             "{file} is not of a kind that can be read. There are: {kinds}. Save it as one of these.",
-            file=path.name,
-            kinds=", ".join(READERS),
+            file=file.name,
+            kinds=", ".join(SUFFIXES),
         )
-    content = _bytes(path)
-    found = reader(content, path.name)
-    if not len(found.rows):
-        raise no_rows(path.name)
+    if file.size > LARGEST_FILE:
+        raise DataError(
+            "{file} is larger than {limit} GB. Split it, or save it as a smaller file.",
+            file=file.name,
+            limit=LARGEST_FILE // 1024**3,
+        )
+    packed = next((one for one in PACKED if suffix.endswith(one)), "")
+    kind = suffix.removesuffix(packed)
+    reader = READERS[kind]
+    rows = reader(plain(file, packed=packed, settings=settings) if kind in TEXT else file, reading)
+    if not len(rows.rows):
+        raise no_rows(file.name)
+    chosen = reading.delimiter if kind in (".csv", ".tsv") and reading.delimiter not in (None, "auto") else None
     return Table(
-        name=path.name,
-        rows=found.rows,
-        columns=found.columns,
-        identity=_digest(content),
-        size_bytes=len(content),
-        lines=found.lines,
+        name=file.name,
+        rows=rows.rows,
+        columns=rows.columns,
+        identity=lambda: digest_of(file.digest, chosen) if chosen else file.digest,
+        size_bytes=file.size,
+        lines=rows.lines,
+        notes=rows.notes,
+        changed=file.changed,
     )
 
 
-def _stamp(path: Path) -> _Stamp:
-    """What the file system says of a file: size, times, number. Refuses what is missing, too large or no file."""
+def _steady(path: Path, name: str) -> SteadyFile:
+    """The version of a file that lies there now. Refuses what is missing or no file."""
     try:
-        found = path.stat()
-        if path.is_dir():
-            raise DataError(
-                "{path} is a folder. Name a file in it{near}.", path=path, near=_listed(": ", _readable(path)[:5])
-            )
+        facts = path.stat()
         if not path.is_file():
             raise DataError("{path} is not a regular file.", path=path)
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if found.st_size > LARGEST_FILE:
-        raise DataError(
-            "{file} is larger than {limit} GB. Split it, or save it as a smaller file.",
-            file=path.name,
-            limit=LARGEST_FILE // 1024**3,
-        )
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = getattr(error, "strerror", None) or error
-    return DataError("Cannot read {path}: {reason}.", path=path, reason=reason)
+        raise unreadable(path, error) from error
+    return SteadyFile(path, name, stamp_of(facts))
 
 
 def _missing(path: Path) -> DataError:
@@ -145,13 +163,16 @@ def _missing(path: Path) -> DataError:
 def _readable(folder: Path) -> list[str]:
     """The names in a folder that some reader takes."""
     try:
-        return sorted(one.name for one in folder.iterdir() if one.suffix.lower() in READERS)
+        return sorted(one.name for one in folder.iterdir() if suffix_of(one.name))
     except OSError:
         return []
 
 
-def _listed(before: str, names: list[str]) -> str:
-    return before + ", ".join(names) if names else ""
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
 
 
 def _exists(path: Path) -> bool:
@@ -159,7 +180,3 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -1,15 +1,18 @@
-"""A data set on the Hub -> Table, through the `datasets` library. Runs no code of others, and honours HF_ENDPOINT."""
+"""A data set on the Hub -> Table, through `datasets`, splits and slices too. Runs no code of others.
+
+HF_ENDPOINT is honoured.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from studio.data.sources.base import LazyRows, Row, Table, no_rows
+from studio.data.sources.slices import parse_split
 from studio.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,12 +38,9 @@ class HubRows(LazyRows):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def row(self, index: int) -> Row:
-        row: Row = self._dataset[index]
-        return row
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._dataset)
+    def read(self, start: int, stop: int) -> list[Row | DataError]:
+        columns: dict[str, list[Any]] = self._dataset[start:stop]
+        return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 class HubSource:
@@ -49,7 +49,8 @@ class HubSource:
     def claims(self, source: str) -> bool:
         return bool(_ID.match(source))
 
-    def open(self, source: str, *, split: str, settings: Settings) -> Table:
+    def open(self, source: str, *, split: str, settings: Settings, delimiter: str | None = None) -> Table:
+        parse_split(split)
         found = _ID.match(source)
         if found is None:
             raise DataError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from studio.data.sources.base import Table, only_train
-from studio.data.sources.file import read_table
+from studio.data.sources.base import Table
+from studio.data.sources.file import read_splits
+from studio.data.sources.slices import take_split
 from studio.settings import ASSETS
 
 if TYPE_CHECKING:
@@ -21,6 +22,5 @@ class StarterSource:
     def claims(self, source: str) -> bool:
         return source == STARTER
 
-    def open(self, source: str, *, split: str, settings: Settings) -> Table:
-        only_train(source, split)
-        return read_table(STARTER_FILE)
+    def open(self, source: str, *, split: str, settings: Settings, delimiter: str | None = None) -> Table:
+        return take_split(read_splits(STARTER_FILE, settings=settings), split, name=STARTER)

@@ -1,161 +1,333 @@
-"""JSON lines and JSON -> rows. Strict: no NaN, no doubled keys, and every mistake has its line."""
+"""A JSON file -> rows: a list of objects, `{"data": [...]}`, columns, one object, or JSON lines under that name.
+
+Only where the elements lie is found at once; each is parsed when it is looked at, and a damaged one has its line.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-from studio.data.sources.base import Row, Rows, columns_of
-from studio.data.sources.readers.encoding import decode
+from studio.data.sources.base import (
+    MOST_ROWS,
+    LazyRows,
+    ListRows,
+    Row,
+    Rows,
+    no_rows,
+    sampled_columns,
+    too_many_rows,
+)
+from studio.data.sources.readers.encoding import check_text, no_utf8
+from studio.data.sources.readers.json_lines import invalid, no_object, read_json_lines
+from studio.data.sources.readers.json_structure import Structure, find_structure
+from studio.data.sources.readers.json_values import RefusedError, parse_value
+from studio.data.sources.readers.spans import LARGEST_ROW, SpanRows
+from studio.data.sources.steady import LineCounter, SteadyFile
 from studio.errors import DataError
 
-_BLANK = " \t\n\r"
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from studio.data.sources.readers import Reading
+
+    Offsets = npt.NDArray[np.int64]
+
+_SPACE = b" \t\n\r"
+HEAD = 1 << 20  # bytes in which a line that is an object by itself shows JSON lines
+LONGEST_KEY = 1 << 16  # bytes
+MOST_MEMBERS = 10_000  # of an object that is looked at as columns
 
 
-class _RefusedError(ValueError):
-    """Something that Python's JSON accepts and we do not."""
+class ElementRows(SpanRows):
+    """The elements of a list, between its commas."""
+
+    gap = 1
+
+    def __init__(
+        self, file: SteadyFile, marks: Offsets, lines: LineCounter, *, tail: DataError | None, broken: bool = False
+    ) -> None:
+        super().__init__(file, marks, tail=tail)
+        self._lines, self._broken = lines, broken
+
+    def line(self, index: int) -> int:
+        return self._lines.line(int(self.marks[index]) + 1)
+
+    def parse(self, piece: bytes, index: int) -> Row:
+        value = self.value(piece, index)
+        if isinstance(value, dict):
+            return value
+        first = int(self.marks[index]) + 1 + len(piece) - len(piece.lstrip(_SPACE))
+        raise no_object(value, name=self.file.name, line=self._lines.line(first), row=index + 1)
+
+    def value(self, piece: bytes, index: int) -> Any:
+        """The element, whatever it is."""
+        try:
+            return _value(self.file, piece, int(self.marks[index]) + self.gap, self._lines)
+        except DataError as error:
+            if not self._broken or index < self._spans - 1 or "problem" not in error.details:
+                raise
+            raise DataError(
+                "{file}, line {line}: not valid JSON ({problem}), and from there on it is lost where rows begin and "
+                "end. Fix the line, or save the file as JSON lines.",
+                **error.details,
+            ) from error
+
+    def too_long(self, index: int) -> DataError:
+        if not self._broken or index < self._spans - 1:
+            return super().too_long(index)
+        first = int(self.marks[index]) + self.gap
+        try:
+            self.value(self.file.read(first, first + LARGEST_ROW), index)
+        except DataError as error:
+            return error
+        return super().too_long(index)
 
 
-def _constant(name: str) -> None:
-    raise _RefusedError(f"{name} is not a JSON value")
+class CellRows(ElementRows):
+    """A column of a file that has them one after another; its cells may be anything."""
+
+    def parse(self, piece: bytes, index: int) -> Row:
+        return {"": self.value(piece, index)}
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Row:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RefusedError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return found
+class ColumnRows(LazyRows):
+    """Columns of equal length, seen as rows."""
+
+    def __init__(self, columns: dict[str, CellRows]) -> None:
+        self._columns = columns
+        self._length = min(len(cells) for cells in columns.values())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int, stop: int) -> list[Row | DataError]:
+        found: list[Row | DataError] = [{} for _ in range(start, stop)]
+        for name, cells in self._columns.items():
+            for place, cell in enumerate(cells.read(start, stop)):
+                row = found[place]
+                if isinstance(row, dict):
+                    if isinstance(cell, DataError):
+                        found[place] = cell
+                    else:
+                        row[name] = cell[""]
+        return found
 
 
-_decoder = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object)
+def read_json(file: SteadyFile, reading: Reading) -> Rows:
+    """Whichever of its forms the file has."""
+    start = check_text(file)
+    position, first = _first(file, start)
+    if first is None:
+        raise no_rows(file.name)
+    if first not in b"[{" or (first == ord("{") and _begins_like_lines(file, start)):
+        return read_json_lines(file, reading)
+    if first == ord("["):
+        found = find_structure(file, position, levels=1)
+        rows = _elements(file, found, level=1, opening=position, closing=found.end)
+        return Rows(rows, sampled_columns(rows))
+    found = find_structure(file, position, levels=2)
+    lost = found.end is None or _first(file, found.end + 1)[1] is not None
+    if lost and _some_line_is_an_object(file, start):
+        return read_json_lines(file, reading)
+    return _wrapped(file, found)
 
 
-def read_jsonl(content: bytes, name: str) -> Rows:
-    """One object a line; blank lines are passed over."""
-    rows: list[Row] = []
-    lines: list[int] = []
-    for number, line in enumerate(_lines(decode(content, name)), start=1):
-        if not line.strip(_BLANK):
-            continue
-        value, end = _value(line, 0, name=name, first_line=number)
-        if line[end:].strip(_BLANK):
-            raise _invalid(name, number, "there is more after the first value")
-        rows.append(_row(value, name=name, line=number, row=len(rows) + 1))
-        lines.append(number)
-    return Rows(rows, columns_of(rows), lines)
+def _elements(
+    file: SteadyFile, found: Structure, *, level: int, opening: int, closing: int | None, last: bool = True
+) -> ElementRows:
+    """The elements of the list from `opening` to `closing`; a tail where the file does not end as it should."""
+    import numpy as np
+
+    commas = found.commas[level]
+    end = file.size if closing is None else closing
+    commas = commas[(commas > opening) & (commas < end)]
+    marks = np.concatenate([[opening], commas, [end]]).astype(np.int64)
+    if len(marks) - 1 > MOST_ROWS:
+        raise too_many_rows(file.name, len(marks) - 1)
+    blank = all(not piece.strip(_SPACE) for piece in file.chunks(int(marks[-2]) + 1, end))
+    if blank and (len(marks) == 2 or closing is None):
+        marks = marks[:-1]
+    tail = _tail(file, found, closing) if last else None
+    return ElementRows(file, marks, found.lines, tail=tail, broken=closing is None and found.broken)
 
 
-def read_json(content: bytes, name: str) -> Rows:
-    """A list of objects, `{"data": [...]}`, or columns `{"prompt": [...], "completion": [...]}`; else JSON lines."""
-    text = "\n".join(_lines(decode(content, name)))
-    start = _skip(text, 0)
-    if start == len(text):
-        return Rows([], ())
-    if text[start] == "[":
-        rows, end = _list(text, start, name)
-    else:
-        value, end = _value(text, start, name=name)
-        if _skip(text, end) < len(text) and isinstance(value, dict):
-            return read_jsonl(content, name)
-        rows = _wrapped(value, name, _line(text, start))
-    if _skip(text, end) < len(text):
-        raise _invalid(name, _line(text, _skip(text, end)), "there is more after the end of the list")
-    return Rows(rows, columns_of(rows))
+def _tail(file: SteadyFile, found: Structure, closing: int | None) -> DataError | None:
+    """What is wrong behind the last element, if anything is."""
+    if closing is None:
+        return None if found.broken else _problem(file, "the list is not closed", found.lines.line(file.size))
+    if file.read(closing, closing + 1) != b"]":
+        return _problem(file, "the list is closed by }", found.lines.line(closing))
+    if found.end is None:
+        return _problem(file, "the outermost { is not closed", found.lines.line(file.size))
+    after, more = _first(file, found.end + 1)
+    if more is not None:
+        return _problem(file, "there is more after the end of the list", found.lines.line(after))
+    return None
 
 
-def _list(text: str, start: int, name: str) -> tuple[list[Row], int]:
-    """The objects of the list that begins at `start`, one at a time so that each one's line is known."""
-    rows: list[Row] = []
-    position = _skip(text, start + 1)
-    if text[position : position + 1] == "]":
-        return rows, position + 1
-    while True:
-        value, end = _value(text, position, name=name)
-        if not isinstance(value, dict):
-            _row(value, name=name, line=_line(text, position), row=len(rows) + 1)
-        rows.append(value)
-        position = _skip(text, end)
-        mark = text[position : position + 1]
-        if mark == "]":
-            return rows, position + 1
-        if mark != ",":
-            problem = "a comma is missing between two rows" if mark else "the list is not closed"
-            raise _invalid(name, _line(text, position), problem)
-        position = _skip(text, position + 1)
+def _wrapped(file: SteadyFile, found: Structure) -> Rows:
+    """One object: rows under "data", columns, or one row."""
+    members = _members(file, found)
+    lists = {name: value for name, value in members.items() if value.kind == ord("[")}
+    data = lists.get("data")
+    if data is not None and (data.inner == ord("{") or len(lists) < len(members) or len(members) == 1):
+        rows = _elements(file, found, level=2, opening=data.start, closing=data.close(found))
+        if rows.tail is None and len(members) > 1:
+            rows = ElementRows(file, rows.marks, found.lines, tail=_others(file, found, members, skip="data"))
+        return Rows(rows, sampled_columns(rows)) if len(rows) else _none(file)
+    if members and len(lists) == len(members) and all(value.inner != ord("{") for value in lists.values()):
+        return _columns(file, found, lists)
+    if found.end is None or found.end - found.start > LARGEST_ROW:
+        raise _lost(file, found)
+    row = _value(file, file.read(found.start, found.end + 1), found.start, found.lines)
+    after, more = _first(file, found.end + 1)
+    if more is not None:
+        raise _problem(file, "there is more after the first value", found.lines.line(after))
+    return Rows(ListRows([row]), tuple(row)) if row else Rows(ListRows([row]))
 
 
-def _wrapped(value: Any, name: str, line: int) -> list[Row]:
-    """A single object: rows under "data", columns of equal length, or one row."""
-    data = value.get("data") if isinstance(value, dict) else None
-    if isinstance(data, list):
-        return [_row(one, name=name, line=line, row=number) for number, one in enumerate(data, start=1)]
-    row = _row(value, name=name, line=line, row=1)
-    if not row or not all(isinstance(cells, list) and not _objects(cells) for cells in row.values()):
-        return [row]
-    lengths = {column: len(cells) for column, cells in row.items()}
+class _Member:
+    """A key's value in the outermost object: where it begins, its first byte, and that of its first element."""
+
+    def __init__(self, file: SteadyFile, start: int, stop: int) -> None:
+        self.start, self.kind = _first(file, start)
+        self.stop = stop
+        self.inner = _first(file, self.start + 1)[1] if self.kind == ord("[") else None
+
+    def close(self, found: Structure) -> int | None:
+        """Where its bracket closes."""
+        closes = found.closes[2]
+        after = closes[closes > self.start]
+        return int(after[0]) if len(after) else None
+
+
+def _members(file: SteadyFile, found: Structure) -> dict[str, _Member]:
+    """The outermost object's keys in order; a key that is there twice, or no key at all, is refused."""
+    if len(found.commas[1]) > MOST_MEMBERS:
+        return {}
+    edges = [found.start, *found.commas[1].tolist(), file.size if found.end is None else found.end]
+    members: dict[str, _Member] = {}
+    for begin, end in pairwise(edges):
+        piece = file.read(begin + 1, min(end, begin + LONGEST_KEY))
+        if not piece.strip(_SPACE) and len(edges) == 2:
+            break
+        name, size = _key(file, piece, begin + 1, found.lines)
+        if name in members:
+            raise _problem(file, f"the key {name!r} is there twice", found.lines.line(begin + 1))
+        members[name] = _Member(file, begin + 1 + size, end)
+    return members
+
+
+def _key(file: SteadyFile, piece: bytes, position: int, lines: LineCounter) -> tuple[str, int]:
+    """The key that a member begins with, and how many bytes it takes with its colon."""
+    begin = len(piece) - len(piece.lstrip(_SPACE))
+    end = piece.find(b'"', begin + 1)
+    while end > 0 and (len(piece[begin:end]) - len(piece[begin:end].rstrip(b"\\"))) % 2:
+        end = piece.find(b'"', end + 1)
+    colon = end + 1 + len(piece[end + 1 :]) - len(piece[end + 1 :].lstrip(_SPACE))
+    if piece[begin : begin + 1] != b'"' or end < 0 or piece[colon : colon + 1] != b":":
+        raise _problem(file, "a key in double quotes and a colon are missing", lines.line(position + begin))
+    return str(_value(file, piece[begin : end + 1], position + begin, lines)), colon + 1
+
+
+def _others(file: SteadyFile, found: Structure, members: dict[str, _Member], *, skip: str) -> DataError | None:
+    """What is wrong with the members beside the rows."""
+    for name, member in members.items():
+        if name != skip and member.stop - member.start <= LARGEST_ROW:
+            try:
+                _value(file, file.read(member.start, member.stop), member.start, found.lines)
+            except DataError as error:
+                return error
+    return None
+
+
+def _columns(file: SteadyFile, found: Structure, members: dict[str, _Member]) -> Rows:
+    """A list of cells for each column."""
+    if found.end is None:
+        raise _lost(file, found)
+    columns: dict[str, CellRows] = {}
+    for name, member in members.items():
+        cells = _elements(file, found, level=2, opening=member.start, closing=member.close(found), last=False)
+        columns[name] = CellRows(file, cells.marks, found.lines, tail=None)
+    lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
             "{file}: the columns differ in length ({lengths}). Every column needs a value for every row.",
-            file=name,
-            lengths=", ".join(f"{column} {length}" for column, length in lengths.items()),
+            file=file.name,
+            lengths=", ".join(f"{name} {length}" for name, length in lengths.items()),
         )
-    return [dict(zip(row, cells, strict=True)) for cells in zip(*row.values(), strict=True)]
+    after, more = _first(file, found.end + 1)
+    if more is not None:
+        raise _problem(file, "there is more after the first value", found.lines.line(after))
+    return Rows(ColumnRows(columns), tuple(columns)) if next(iter(lengths.values())) else _none(file)
 
 
-def _objects(cells: list[Any]) -> bool:
-    """Whether a list holds objects, as one row's messages do; a column's cells hold text or lists."""
-    return any(isinstance(cell, dict) for cell in cells)
+def _none(file: SteadyFile) -> Rows:
+    raise no_rows(file.name)
 
 
-def _value(text: str, position: int, *, name: str, first_line: int = 1) -> tuple[Any, int]:
-    """The JSON value at `position` and where it ends."""
+def _lost(file: SteadyFile, found: Structure) -> DataError:
+    """Why the one object that the file should be is none."""
+    piece = file.read(found.start, min(file.size, found.start + LARGEST_ROW))
     try:
-        return _decoder.raw_decode(text, _skip(text, position))
-    except json.JSONDecodeError as error:
-        line = first_line - 1 + _line(text, error.pos)
-        raise _invalid(name, line, f"{error.msg}, column {error.colno}") from error
-    except RecursionError as error:
-        raise _invalid(name, first_line - 1 + _line(text, position), "nested too deeply") from error
-    except ValueError as error:
-        raise _invalid(name, first_line - 1 + _line(text, position), str(error)) from error
+        _value(file, piece, found.start, found.lines)
+    except DataError as error:
+        return error
+    return _problem(file, "the outermost { is not closed", found.lines.line(file.size))
 
 
-def _row(value: Any, *, name: str, line: int, row: int) -> Row:
-    if isinstance(value, dict):
-        return value
-    raise DataError(
-        "{file}, line {line}: row {row} is {kind}, not an object of columns such as {example}.",
-        file=name,
-        line=line,
-        row=row,
-        kind="null" if value is None else f"a JSON {_KINDS[type(value)]}",
-        example='{"prompt": "...", "completion": "..."}',
-    )
+def _value(file: SteadyFile, piece: bytes, position: int, lines: LineCounter) -> Any:
+    """The value in the bytes at `position`; a DataError with its line otherwise."""
+    try:
+        return parse_value(piece)
+    except UnicodeDecodeError as error:
+        inner = piece.strip(_SPACE)
+        raise no_utf8(error, name=file.name, line=lines.line(position + piece.find(inner))) from error
+    except RefusedError as error:
+        begin = position + len(piece) - len(piece.lstrip(_SPACE))
+        text = piece.strip(_SPACE).decode()
+        within = len(text[: error.position or 0].encode())
+        raise invalid(file.name, lines.line(begin + within), error) from error
 
 
-_KINDS: dict[type, str] = {list: "list", str: "text", bool: "true or false", int: "number", float: "number"}
+def _problem(file: SteadyFile, problem: str, line: int) -> DataError:
+    return invalid(file.name, line, RefusedError(problem))
 
 
-def _invalid(name: str, line: int, problem: str) -> DataError:
-    return DataError(
-        "{file}, line {line}: not valid JSON ({problem}). Fix the line or remove it.",
-        file=name,
-        line=line,
-        problem=problem,
-    )
+def _first(file: SteadyFile, start: int) -> tuple[int, int | None]:
+    """Where the first byte that is no white space lies, and which it is; None at the end of the file."""
+    position = start
+    for piece in file.chunks(start):
+        rest = piece.lstrip(_SPACE)
+        if rest:
+            return position + len(piece) - len(rest), rest[0]
+        position += len(piece)
+    return file.size, None
 
 
-def _lines(text: str) -> list[str]:
-    """The lines by LF, CRLF or CR alone: a JSON text may hold any other line separator."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _whole_lines(file: SteadyFile, start: int) -> Sequence[bytes]:
+    """The lines of the file's head that are there in full and not blank."""
+    head = file.read(start, start + HEAD)
+    lines = head.replace(b"\r", b"\n").split(b"\n")
+    whole = lines if start + len(head) >= file.size else lines[:-1]
+    return [line for line in whole if line.strip(_SPACE)]
 
 
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _BLANK:
-        position += 1
-    return position
+def _begins_like_lines(file: SteadyFile, start: int) -> bool:
+    """Whether the first line is an object by itself, and another begins after it."""
+    lines = _whole_lines(file, start)[:2]
+    return len(lines) == 2 and _is_object(lines[0]) and lines[1].lstrip(_SPACE).startswith(b"{")
 
 
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def _some_line_is_an_object(file: SteadyFile, start: int) -> bool:
+    return any(_is_object(line) for line in _whole_lines(file, start)[:100])
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(parse_value(line), dict)
+    except ValueError:  # RefusedError and UnicodeDecodeError
+        return False

@@ -1,67 +1,124 @@
-"""Parquet -> rows that are made only when they are looked at. The footer is checked before anything is unpacked."""
+"""Parquet -> rows, unpacked a part at a time. The footer is checked before anything is unpacked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
 
-from studio.data.sources.base import LazyRows, Row, Rows
+from studio.data.sources.base import MOST_ROWS, Rows, no_rows
+from studio.data.sources.readers.arrow_rows import BatchRows, check_size, column_names, first_line
+from studio.data.sources.steady import AT_ONCE, SteadyFile
 from studio.errors import DataError
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-MOST_ROWS = 5_000_000
-MOST_BYTES = 8 * 1024**3  # unpacked, as the footer states it
+    from studio.data.sources.readers import Reading
 
-
-class ArrowRows(LazyRows):
-    """An Arrow table as a sequence of rows."""
-
-    def __init__(self, table: pyarrow.Table) -> None:
-        self._table = table
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def row(self, index: int) -> Row:
-        rows: list[Row] = self._table.slice(index, 1).to_pylist()
-        return rows[0]
-
-    def __iter__(self) -> Iterator[Row]:
-        for batch in self._table.to_batches(max_chunksize=1000):
-            yield from batch.to_pylist()
+MOST_BYTES = 64 * 1024**3  # unpacked, as the footer states it
+PART_BYTES = 24 * 1024**2  # unpacked, that are kept as one
 
 
-def read_parquet(content: bytes, name: str) -> Rows:
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of a row group; `begin` counts within it."""
+
+    group: int
+    begin: int
+    rows: int
+
+
+class ParquetRows(BatchRows):
+    """A large row group is read from its beginning up to the part that is wanted, and on from there next time."""
+
+    def __init__(self, file: SteadyFile, parts: list[_Part], repeated: list[str]) -> None:
+        super().__init__(file, [part.rows for part in parts])
+        self._parts, self._repeated = parts, repeated
+        self._reading: Iterator[pa.Table] | None = None
+        self._next = -1  # the part that `_reading` gives next
+
+    def batch(self, number: int) -> pa.Table:
+        if self._reading is None or not self._next <= number or self._parts[number].group != self._group():
+            first = number
+            while self._parts[first].begin:
+                first -= 1
+            self._reading, self._next = self._group_parts(first), first
+        try:
+            while True:
+                table = next(self._reading)
+                self._next += 1
+                if self._next > number:
+                    return table
+        except StopIteration as error:
+            self._reading = None
+            raise _invalid(self.file.name, "a row group has fewer rows than the footer says") from error
+        except DataError:
+            self._reading = None
+            raise
+
+    def _group(self) -> int:
+        return self._parts[self._next].group if self._next < len(self._parts) else -1
+
+    def _group_parts(self, first: int) -> Iterator[pa.Table]:
+        """The parts of one row group in turn."""
+        import pyarrow as pa
+
+        group = self._parts[first].group
+        sizes = [part.rows for part in self._parts[first:] if part.group == group]
+        with _parquet(self.file, repeated=self._repeated) as (raw, opened):
+            batches: Any = opened.iter_batches(batch_size=max(sizes), row_groups=[group])
+            waiting: list[pa.RecordBatch] = []
+            for size in sizes:
+                while sum(len(one) for one in waiting) < size:
+                    waiting.append(next(batches))
+                table = pa.Table.from_batches(waiting)
+                self.file.check(raw.fileno())
+                yield table.slice(0, size)
+                waiting = table.slice(size).to_batches()
+
+
+def read_parquet(file: SteadyFile, reading: Reading) -> Rows:
+    with _parquet(file) as (_, opened):
+        footer = opened.metadata
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        unpacked = sum(group.total_byte_size for group in groups)
+        check_size(file.name, rows=footer.num_rows, unpacked=unpacked, most=(MOST_ROWS, MOST_BYTES))
+        names = column_names(opened.schema_arrow, file.name)
+        # Repeated text stays one text in memory, as it is in the file: a small file can hold a terabyte otherwise.
+        leaves = (opened.schema.column(number) for number in range(footer.num_columns))
+        repeated = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+    parts: list[_Part] = []
+    for number, group in enumerate(groups):
+        size = max(1, PART_BYTES * group.num_rows // max(PART_BYTES, group.total_byte_size))
+        for begin in range(0, group.num_rows, size):
+            parts.append(_Part(number, begin, min(size, group.num_rows - begin)))
+    if not parts:
+        raise no_rows(file.name)
+    rows = ParquetRows(file, parts, repeated)
+    first = rows.read(0, 1)[0]
+    if isinstance(first, DataError) and "problem" in first.details:
+        raise first
+    return Rows(rows, names)
+
+
+@contextmanager
+def _parquet(file: SteadyFile, *, repeated: list[str] | None = None) -> Iterator[tuple[IO[bytes], pq.ParquetFile]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        footer = file.metadata
-        unpacked = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
-        if footer.num_rows > MOST_ROWS or unpacked > MOST_BYTES:
-            raise DataError(
-                "{file} unpacks to {rows} rows and {size} GB; at most {most} rows and {limit} GB are read. "
-                "Save a part of it as a smaller file.",
-                file=name,
-                rows=f"{footer.num_rows:,}",
-                size=f"{unpacked / 1024**3:.1f}",
-                most=f"{MOST_ROWS:,}",
-                limit=MOST_BYTES // 1024**3,
-            )
-        # Repeated text stays one text in memory, as it is in the file: a small file can hold a terabyte otherwise.
-        leaves = (file.schema.column(number) for number in range(footer.num_columns))
-        repeated = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-        table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=repeated).read()
+        with file.path.open("rb") as raw:
+            file.check(raw.fileno())
+            with pq.ParquetFile(raw, read_dictionary=repeated, buffer_size=AT_ONCE) as opened:
+                yield raw, opened
     except (pa.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError("{file} is not a valid Parquet file ({problem}).", file=name, problem=problem[:200]) from error
-    names = tuple(str(column) for column in table.column_names)
-    if len(set(names)) < len(names):
-        raise DataError(
-            "{file}: two columns have the same name. Give each column its own name.",
-            file=name,
-        )
-    return Rows(ArrowRows(table), names)
+        if file.changed():
+            file.read(0, 1)  # says so
+        raise _invalid(file.name, first_line(error)) from error
+
+
+def _invalid(name: str, problem: str) -> DataError:
+    return DataError("{file} is not a valid Parquet file ({problem}).", file=name, problem=problem)

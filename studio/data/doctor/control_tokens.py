@@ -1,0 +1,64 @@
+"""Text in rows that the tokenizer turns into control tokens. Knows nothing of what the template writes itself."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from studio.data.doctor.base import Check, Chunk, Context, Finding, Marks, View, marked
+from studio.errors import DataError
+
+LEAD = 2  # bytes of a control token that are searched for; the rest is compared there
+
+
+class ControlTokens(Check):
+    """A row that says <|im_end|> ends its turn there; in plain text rows it may be meant so."""
+
+    name = "control_tokens"
+
+    def applies(self, context: Context) -> bool:
+        return context.dataset_type != "tokenized"
+
+    def look(self, chunk: Chunk, context: Context) -> Marks:
+        import numpy as np
+
+        if not context.special_texts:
+            return {}
+        leads, pattern = _search(context.special_texts)
+        text = chunk.text
+        found = [(match.start(), match[0]) for lead in leads for match in text.matches(lead, pattern)]
+        if not found:
+            return {}
+        names = dict.fromkeys(token.decode() for _, token in found[:200])
+        return {
+            "position": chunk.mark(text.rows_at([at for at, _ in found])),
+            "said_token": np.array([name[:40] for name in list(names)[:5]]),
+        }
+
+    def conclude(self, marks: Marks, view: View) -> list[Finding]:
+        positions = view.within(marked(marks))
+        if not len(positions):
+            return []
+        tokens = ", ".join(list(dict.fromkeys(str(one) for one in marks["said_token"]))[:5])
+        details = {"count": len(positions), "rows": view.total, "tokens": tokens}
+        levers = self.leave_out(positions, view)
+        if view.context.format == "text":
+            sentence = DataError(
+                "The text of {count} of {rows} rows holds control tokens ({tokens}). That is right only where the rows "
+                "were written for this model's template.",
+                **details,
+            )
+            return [self.found(sentence, positions, levers, severity="note")]
+        sentence = DataError(
+            "The text of {count} of {rows} rows holds {tokens}, which the tokenizer takes for control tokens: a turn "
+            "may end in the middle. Leave these rows out, or write the tokens differently.",
+            **details,
+        )
+        return [self.found(sentence, positions, levers)]
+
+
+@lru_cache(maxsize=8)
+def _search(tokens: tuple[str, ...]) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
+    """How the tokens begin, and a pattern for all of them, the longest first."""
+    encoded = sorted((token.encode() for token in tokens), key=len, reverse=True)
+    return tuple(dict.fromkeys(token[:LEAD] for token in encoded)), re.compile(b"|".join(map(re.escape, encoded)))

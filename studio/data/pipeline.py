@@ -1,0 +1,154 @@
+"""Positions -> raw rows -> rendered rows -> token ids: the one path that preview, doctor and run share.
+
+Names the rows that a format, a template or a tokenizer refuses. Counts nothing and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from studio.data.corpus import Corpus
+from studio.data.formats.base import NothingToTrain
+from studio.errors import DataError, StudioError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from studio.methods import Method
+    from studio.methods.base import Encoded
+
+SAME_FAULT = 16  # so many rows that are refused alike, and none that is not: it is no fault of the rows
+
+
+@dataclass
+class Worked:
+    """What became of each row asked for; lists are as long as `positions`, None where a row did not get so far."""
+
+    positions: Sequence[int]
+    raw: list[dict[str, Any] | None] = field(default_factory=list)
+    rendered: list[dict[str, Any] | None] = field(default_factory=list)
+    encoded: list[Encoded | None] = field(default_factory=list)
+    problems: list[DataError | None] = field(default_factory=list)  # the row cannot be used
+    left_out: list[DataError | None] = field(default_factory=list)  # a sound row with nothing to train
+    remarks: list[tuple[DataError, ...]] = field(default_factory=list)
+
+
+class Pipeline:
+    """Renders and encodes rows of one corpus for one method and tokenizer. Safe to use from several threads."""
+
+    def __init__(self, corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBase) -> None:
+        from studio.methods.encoding import encoder_of
+
+        self.corpus, self.method, self.tokenizer = corpus, method, tokenizer
+        self.encoder = encoder_of(tokenizer)
+
+    def work(self, positions: Sequence[int]) -> Worked:
+        """These rows, as far as each of them gets. A StudioError where the fault is not the rows'."""
+        done = Worked(positions)
+        for position, row in zip(positions, self.corpus.raw(positions), strict=True):
+            self._render(done, int(position), row)
+        places = [number for number, columns in enumerate(done.rendered) if columns is not None]
+        done.encoded = [None] * len(positions)
+        columns = [done.rendered[place] for place in places]
+        for number, made in self._encode(columns):
+            if isinstance(made, DataError):
+                done.problems[places[number]] = made
+            else:
+                done.encoded[places[number]] = made
+        return done
+
+    def _render(self, done: Worked, position: int, row: dict[str, Any] | DataError) -> None:
+        problem: DataError | None = None
+        nothing: DataError | None = None
+        columns: dict[str, Any] | None = None
+        remarks: tuple[DataError, ...] = ()
+        if isinstance(row, DataError):
+            problem = row
+        else:
+            try:
+                made = self.corpus.renderer_of(position).render(row)
+                columns, remarks = made.columns, made.remarks
+            except NothingToTrain as reason:
+                nothing = reason
+            except DataError as error:
+                problem = error
+        done.raw.append(None if isinstance(row, DataError) else row)
+        done.rendered.append(columns)
+        done.problems.append(problem)
+        done.left_out.append(nothing)
+        done.remarks.append(remarks)
+
+    def _encode(self, rows: Sequence[Any]) -> Iterator[tuple[int, Encoded | DataError]]:
+        """(place, tokens or the sentence why there are none) of every row."""
+        if not rows:
+            return
+        self._check_tokenizer(rows[0])
+        made, refused = _by_halves(rows, lambda some: self.method.encode(some, self.encoder))
+        if refused and not made and len(rows) > 1:
+            alike = {error.template for error in refused.values() if isinstance(error, StudioError)}
+            if len(alike) == 1 and len(refused) == len(rows) and isinstance(refused[0], StudioError):
+                raise refused[0]
+        for place in range(len(rows)):
+            yield place, made[place] if place in made else _sentence(refused[place])
+
+    def _check_tokenizer(self, row: dict[str, Any]) -> None:
+        name = self.tokenizer.name_or_path or "This model"
+        first = next(iter(row.values()))
+        conversational = isinstance(first, list) and bool(first) and isinstance(first[0], dict)
+        if conversational and not self.tokenizer.chat_template:
+            raise DataError(
+                "{model} has no chat template, which these conversations need. "
+                "Set model.chat_template: chatml, or use plain text in columns named prompt and completion.",
+                model=name,
+            )
+        if isinstance(first, str) and not self.tokenizer.eos_token:
+            raise DataError(
+                "{model} has no end-of-text token, which plain text rows need. Choose another model, or conversations.",
+                model=name,
+            )
+
+
+def _by_halves(
+    rows: Sequence[Any], encode: Callable[[Sequence[Any]], list[Encoded]]
+) -> tuple[dict[int, Encoded], dict[int, Exception]]:
+    """Every row's tokens, or what refused it, at about the price of one refused batch more for each such row."""
+    from jinja2 import TemplateError
+
+    # A chat template is somebody's program, and can fail in as many ways.
+    refusals = (
+        DataError, TemplateError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError,
+    )  # fmt: skip
+    made: dict[int, Encoded] = {}
+    refused: dict[int, Exception] = {}
+    waiting = [(0, len(rows))]
+    while waiting:
+        first, last = waiting.pop()
+        try:
+            found = encode(rows[first:last])
+        except refusals as error:
+            if last - first == 1:
+                refused[first] = error
+            else:
+                middle = (first + last) // 2
+                waiting += [(middle, last), (first, middle)]
+        else:
+            made.update(zip(range(first, last), found, strict=True))
+        if not made and len(refused) >= SAME_FAULT and len({_alike(one) for one in refused.values()}) == 1:
+            return {}, dict.fromkeys(range(len(rows)), refused[0])
+    return made, refused
+
+
+def _alike(error: Exception) -> str:
+    return error.template if isinstance(error, StudioError) else f"{type(error).__name__} {error}"
+
+
+def _sentence(error: Exception) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    return DataError(
+        "The model's chat template or tokenizer refuses the row ({problem}). "
+        "Fix the row or remove it, or choose another template.",
+        problem=str(error).strip()[:300] or type(error).__name__,
+    )

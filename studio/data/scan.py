@@ -1,0 +1,275 @@
+"""Every row of a run rendered, tokenized and looked at by the doctor's checks, once; kept on disk and never repeated.
+
+In the background or not, with progress; what was done when it is given up is not done again. Trains nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from studio.data.corpus import Corpus
+from studio.data.doctor import CHECKS
+from studio.data.doctor.base import Chunk, Context, Marks
+from studio.data.pipeline import Pipeline, Worked
+from studio.data.rendering import Remarks
+from studio.data.store import Arrays, Shard, TokenStore, joined, prune
+from studio.errors import StudioError
+from studio.methods.base import LaneFacts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from transformers import PreTrainedTokenizerBase
+
+    from studio.methods import Method
+    from studio.methods.base import Encoded
+    from studio.settings import Settings
+
+SHARD_ROWS = 4096
+CHUNK_ROWS = 512
+AHEAD = 3  # chunks in work at once: while one is in the tokenizer, which needs no Python, the next is rendered
+VERSION = 1  # of what is kept: raise it when the same rows would be kept differently
+
+Progress = Callable[[int, int], None]  # (rows done, rows in all)
+
+
+_locks: dict[str, threading.Lock] = {}
+_locks_lock = threading.Lock()
+
+
+def _lock_of(key: str) -> threading.Lock:
+    with _locks_lock:
+        return _locks.setdefault(key, threading.Lock())
+
+
+class Cancelled(StudioError):
+    """The scan was given up. What was done stays."""
+
+    def __init__(self) -> None:
+        super().__init__("The look at every row was given up. It goes on from there the next time.")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is known of every row in use. `usable` rows have tokens; the others are in `problems` or `left_out`."""
+
+    corpus: Corpus
+    store: TokenStore
+    facts: LaneFacts
+    usable: npt.NDArray[np.bool_]
+    marks: dict[str, Marks]
+    problems: Remarks
+    left_out: Remarks
+    remarks: Remarks
+    context: Context
+    key: str
+
+
+def scan(
+    corpus: Corpus,
+    *,
+    method: Method,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Settings,
+    context: Context,
+    progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
+) -> Scan:
+    """Look at every row, or take from disk what was already looked at. Cancelled where `cancelled` was set."""
+    key = scan_key(corpus, method=method, tokenizer=tokenizer)
+    store = TokenStore(settings.scans_dir / key, lanes=len(method.lanes), shard_rows=SHARD_ROWS)
+    pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
+    total, shards = len(corpus), []
+    for number in range(-(-total // SHARD_ROWS)):
+        with _lock_of(key):  # a run that starts while the doctor looks takes what the doctor has made
+            found = _kept(store, number)
+            if found is None:
+                first = number * SHARD_ROWS
+                made = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=total)
+                found, encoded = made.shard(first, min(first + SHARD_ROWS, total))
+                store.write(number, found, encoded)
+        shards.append(found)
+        if progress is not None:
+            progress(found.start + found.count, total)
+    if store.folder.is_dir():
+        store.folder.touch()
+    prune(settings.scans_dir, keep=store.folder)
+    return _joined(corpus, store, shards, context=context, key=key)
+
+
+def _kept(store: TokenStore, number: int) -> Shard | None:
+    if not store.has(number):
+        return None
+    try:
+        return store.read(number)
+    except (OSError, ValueError, KeyError):  # damaged: made again
+        return None
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Makes shards: chunks are rendered and encoded ahead in threads, and joined in order."""
+
+    pipeline: Pipeline
+    context: Context
+    progress: Progress | None
+    cancelled: threading.Event | None
+    of: int
+
+    def shard(self, first: int, last: int) -> tuple[Shard, list[Encoded | None]]:
+        pieces: list[Arrays] = []
+        encoded: list[Encoded | None] = []
+        problems, left_out, remarks = Remarks.empty(), Remarks.empty(), Remarks.empty()
+        for arrays, worked in self._chunks(first, last):
+            pieces.append(arrays)
+            encoded.extend(worked.encoded)
+            for place, position in enumerate(worked.positions):
+                number = int(position)
+                _gather(problems, number, worked.problems[place])
+                _gather(left_out, number, worked.left_out[place])
+                for remark in worked.remarks[place]:
+                    remarks.add(number, remark)
+            if self.progress is not None:
+                self.progress(int(worked.positions[-1]) + 1, self.of)
+        empty = Remarks.empty()
+        parts = [Shard(first, 0, one, problems=empty, left_out=empty, remarks=empty) for one in pieces]
+        made = Shard(first, last - first, joined(parts), problems=problems, left_out=left_out, remarks=remarks)
+        return made, encoded
+
+    def _chunks(self, first: int, last: int) -> Iterator[tuple[Arrays, Worked]]:
+        waiting: deque[Future[tuple[Arrays, Worked]]] = deque()
+        starts = iter(range(first, last, CHUNK_ROWS))
+        with ThreadPoolExecutor(AHEAD, thread_name_prefix="scan") as pool:
+            for start in starts:
+                waiting.append(pool.submit(self._chunk, start, min(start + CHUNK_ROWS, last)))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().result()
+                if self.cancelled is not None and self.cancelled.is_set():
+                    for one in waiting:
+                        one.cancel()
+                    raise Cancelled
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _chunk(self, first: int, last: int) -> tuple[Arrays, Worked]:
+        worked = self.pipeline.work(range(first, last))
+        return look(worked, self.pipeline.method, self.context), worked
+
+
+def _gather(into: Remarks, position: int, sentence: Any) -> None:
+    if sentence is not None:
+        into.add(position, sentence)
+
+
+def look(worked: Worked, method: Method, context: Context) -> Arrays:
+    """The figures of some rows and what the checks see in them, as arrays whose names begin with the check's."""
+    import numpy as np
+
+    facts, chunk = facts_of(worked, lanes=len(method.lanes))
+    arrays: Arrays = {
+        "facts/length": facts.length,
+        "facts/supervised": facts.supervised,
+        "facts/first": facts.first,
+        "facts/last": facts.last,
+        "facts/usable": np.array([one is not None for one in worked.encoded], dtype=bool),
+    }
+    for name, check in CHECKS.items():
+        arrays.update({f"{name}/{key}": value for key, value in check.look(chunk, context).items()})
+    return arrays
+
+
+def facts_of(worked: Worked, *, lanes: int) -> tuple[LaneFacts, Chunk]:
+    """Lengths and loss spans of each row's lanes; and the same rows as the checks look at them."""
+    import numpy as np
+
+    found = [one.lanes if one is not None else () for one in worked.encoded]
+    flat = [row[number] if row else None for row in found for number in range(lanes)]
+    length = np.array([len(one.ids) if one is not None else 0 for one in flat], dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])
+    ids = np.fromiter(
+        (token for one in flat if one is not None for token in one.ids), dtype=np.int32, count=int(offsets[-1])
+    )
+    trained = np.zeros(len(ids) + 1, dtype=np.int8)
+    supervised, first, last = np.zeros_like(length), length.copy(), np.zeros_like(length)
+    for place, one in enumerate(flat):
+        if one is None or not one.spans:
+            continue
+        start, spans = int(offsets[place]), one.spans
+        first[place], last[place] = spans[0], spans[-1]
+        supervised[place] = sum(spans[1::2]) - sum(spans[0::2])
+        for begin, end in zip(spans[0::2], spans[1::2], strict=True):
+            trained[start + begin : start + end] = 1
+    shape = (len(found), lanes)
+    facts = LaneFacts(
+        length=length.reshape(shape), supervised=supervised.reshape(shape),
+        first=first.reshape(shape), last=last.reshape(shape),
+    )  # fmt: skip
+    chunk = Chunk(
+        positions=np.asarray(worked.positions, dtype=np.int64),
+        rows=worked.raw,
+        rendered=worked.rendered,
+        encoded=worked.encoded,
+        ids=ids,
+        offsets=offsets,
+        trained=trained[:-1].astype(bool),
+        problems=worked.problems,
+        remarks=worked.remarks,
+    )
+    return facts, chunk
+
+
+def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, context: Context, key: str) -> Scan:
+    arrays = joined(shards)
+    marks: dict[str, Marks] = {name: {} for name in CHECKS}
+    for name, value in arrays.items():
+        check, _, inner = name.partition("/")
+        if check in marks:
+            marks[check][inner] = value
+    facts = LaneFacts(
+        length=arrays["facts/length"], supervised=arrays["facts/supervised"],
+        first=arrays["facts/first"], last=arrays["facts/last"],
+    )  # fmt: skip
+    for name, check in CHECKS.items():
+        marks[name] = check.settle(marks[name], store.rows)
+    told = [Remarks.empty() for _ in range(3)]
+    for shard in shards:
+        for into, one in zip(told, (shard.problems, shard.left_out, shard.remarks), strict=True):
+            into.join(one)
+    return Scan(
+        corpus=corpus, store=store, facts=facts, usable=arrays["facts/usable"], marks=marks,
+        problems=told[0], left_out=told[1], remarks=told[2], context=context, key=key,
+    )  # fmt: skip
+
+
+def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBase) -> str:
+    """What decides every row's tokens: the content of the sources, their reading, the method, the tokenizer."""
+    from importlib.metadata import version
+
+    parts = [{"table": one.table.identity, "format": one.mapped.format, "how": repr(one.how)} for one in corpus.parts]
+    order = hashlib.sha256(corpus.part.tobytes() + corpus.row.tobytes()).hexdigest()
+    said = {
+        "version": [VERSION, version("transformers"), version("tokenizers"), sorted(CHECKS)],
+        "parts": parts,
+        "order": order,
+        "method": method.model_dump_json(),
+        "tokenizer": tokenizer_key(tokenizer),
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def tokenizer_key(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of vocabulary, merges, special tokens and chat template; kept with the tokenizer once it was made."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    template = json.dumps([tokenizer.chat_template, tokenizer.special_tokens_map], sort_keys=True, default=str)
+    words = tokenizer.__dict__.get("_tunefork_key")
+    if words is None:
+        text = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+        words = tokenizer.__dict__["_tunefork_key"] = hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(f"{words}{template}".encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Bytes -> one JSON value. Strict: no NaN, no doubled keys, a limit on depth, nothing after the value.
+
+Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+DEEPEST = 200  # lists and objects within one another
+_SPACE = b" \t\n\r"
+
+
+class RefusedError(ValueError):
+    """Something that Python's JSON accepts and we do not. `position` is in characters of the text."""
+
+    def __init__(self, problem: str, position: int | None = None) -> None:
+        super().__init__(problem)
+        self.position = position
+
+
+def _constant(name: str) -> None:
+    raise RefusedError(f"{name} is not a JSON value")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise RefusedError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return found
+
+
+_decode = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object).raw_decode
+
+
+def parse_value(piece: bytes) -> Any:
+    """The one value in these bytes. UnicodeDecodeError, or RefusedError that says what is wrong and where."""
+    text = piece.strip(_SPACE).decode()
+    try:
+        value, end = _decode(text)
+    except json.JSONDecodeError as error:
+        raise RefusedError(f"{error.msg}, column {error.colno}", error.pos) from error
+    except RefusedError:
+        raise
+    except (RecursionError, ValueError) as error:
+        raise RefusedError("nested too deeply" if isinstance(error, RecursionError) else str(error)) from error
+    if end != len(text):
+        rest = text[end:].lstrip()
+        problem = "a comma is missing between two rows" if rest[0] == "{" else "there is more after the first value"
+        raise RefusedError(problem, len(text) - len(rest))
+    if piece.count(b"[") + piece.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+        raise RefusedError("nested too deeply")
+    if b"\\u" in piece:
+        _check_escapes(piece, value)
+    return value
+
+
+def _check_escapes(piece: bytes, value: Any) -> None:
+    """Half of a surrogate pair is no character: no tokenizer takes it."""
+    if b"\\ud" in piece or b"\\uD" in piece:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = str(error.object[error.start]).encode("unicode_escape").decode()
+            raise RefusedError(f"{half} is half a character") from error
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects lie within one another."""
+    level = [value]
+    depth = 0
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth

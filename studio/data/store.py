@@ -1,0 +1,196 @@
+"""Tokens of many rows on disk, in shards that are there whole or not at all. Knows nothing of formats and checks.
+
+A shard is three files: `.arrow` holds each lane's token ids and loss spans, `.npz` the figures and marks of the rows,
+`.json` the sentences about them; the last is written last, so that a shard with it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.data.rendering import Remarks
+from studio.methods.base import Encoded, Lane
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+KEPT_FOLDERS = 12
+KEPT_BYTES = 20 * 1024**3
+
+Arrays = dict[str, "npt.NDArray[Any]"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is known of `count` rows in a row, the first of them at position `start`."""
+
+    start: int
+    count: int
+    arrays: Arrays
+    problems: Remarks
+    left_out: Remarks
+    remarks: Remarks
+
+
+class TokenStore:
+    """The shards of one scan, in a folder of their own. Written by one thread, read by any."""
+
+    def __init__(self, folder: Path, *, lanes: int, shard_rows: int) -> None:
+        self.folder, self.lanes, self.shard_rows = folder, lanes, shard_rows
+
+    def has(self, number: int) -> bool:
+        """Whether a shard is there, whole."""
+        return self._path(number, "json").exists()
+
+    def write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
+        """All of a shard, or nothing that a reader would take for one."""
+        import numpy as np
+        import pyarrow as pa
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        batch = self._batch(encoded)
+        with (
+            _Whole(self._path(number, "arrow")) as path,
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_file(sink, batch.schema) as writer,
+        ):
+            writer.write_batch(batch)
+        with _Whole(self._path(number, "npz")) as path, path.open("wb") as out:
+            np.savez(out, **shard.arrays)
+        said = {
+            "start": shard.start,
+            "count": shard.count,
+            "problems": shard.problems.as_json(),
+            "left_out": shard.left_out.as_json(),
+            "remarks": shard.remarks.as_json(),
+        }
+        with _Whole(self._path(number, "json")) as path:
+            path.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+
+    def read(self, number: int) -> Shard:
+        """The figures and sentences of a shard; OSError or ValueError where it is damaged."""
+        import numpy as np
+
+        said = json.loads(self._path(number, "json").read_text(encoding="utf-8"))
+        try:
+            with np.load(self._path(number, "npz"), allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise ValueError("the figures are damaged") from error
+        if self._open(number).num_rows != said["count"]:
+            raise ValueError("the tokens are of other rows")
+        problems, left_out, remarks = (Remarks.from_json(said[key]) for key in ("problems", "left_out", "remarks"))
+        return Shard(
+            start=int(said["start"]), count=int(said["count"]), arrays=arrays,
+            problems=problems, left_out=left_out, remarks=remarks,
+        )  # fmt: skip
+
+    def rows(self, positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
+        """The tokens of these rows, in their order; texts are not kept."""
+        opened: tuple[int, pa.RecordBatch] | None = None
+        for shard, inner in _by_shard(positions, self.shard_rows):
+            if opened is None or opened[0] != shard:
+                opened = (shard, self._open(shard))
+            yield from _encoded(opened[1], inner, self.lanes)
+
+    def _open(self, number: int) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self._path(number, "arrow")))).get_batch(0)
+
+    def _batch(self, encoded: Sequence[Encoded | None]) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        columns: dict[str, pa.Array] = {}
+        tokens = pa.list_(pa.int32())
+        for number in range(self.lanes):
+            lanes = [one.lanes[number] if one is not None else None for one in encoded]
+            columns[f"ids_{number}"] = pa.array([one.ids if one is not None else () for one in lanes], tokens)
+            columns[f"spans_{number}"] = pa.array([one.spans if one is not None else () for one in lanes], tokens)
+        extra = [
+            json.dumps(one.extra, ensure_ascii=False, default=str) if one is not None and one.extra else ""
+            for one in encoded
+        ]
+        columns["extra"] = pa.array(extra, pa.string())
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _path(self, number: int, kind: str) -> Path:
+        return self.folder / f"{number:05d}.{kind}"
+
+
+def _encoded(batch: pa.RecordBatch, rows: npt.NDArray[np.int64], lanes: int) -> Iterator[Encoded]:
+    import pyarrow as pa
+
+    found = batch.take(pa.array(rows))
+    columns = [
+        (found.column(f"ids_{number}").to_pylist(), found.column(f"spans_{number}").to_pylist())
+        for number in range(lanes)
+    ]
+    for place, extra in enumerate(found.column("extra").to_pylist()):
+        made = tuple(Lane(ids[place], tuple(spans[place])) for ids, spans in columns)
+        yield Encoded(made, (), json.loads(extra) if extra else {})
+
+
+def _by_shard(positions: npt.NDArray[np.int64], shard_rows: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """(shard, places in it) for each stretch of positions that lie in one shard."""
+    import numpy as np
+
+    if not len(positions):
+        return
+    shards = positions // shard_rows
+    cuts = np.flatnonzero(np.diff(shards)) + 1
+    for stretch in np.split(positions, cuts):
+        shard = int(stretch[0]) // shard_rows
+        yield shard, stretch - shard * shard_rows
+
+
+class _Whole:
+    """A path beside the real one, renamed into it when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._made = path, path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> Path:
+        return self._made
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._made.replace(self._path)
+        else:
+            self._made.unlink(missing_ok=True)
+
+
+def prune(root: Path, *, keep: Path) -> None:
+    """Drop the scans that were used longest ago, beyond some folders and some bytes; `keep` stays."""
+    if not root.is_dir():
+        return
+    folders = sorted((one for one in root.iterdir() if one.is_dir()), key=_used, reverse=True)
+    total = 0
+    for number, folder in enumerate(folders):
+        total += sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        if folder != keep and (number >= KEPT_FOLDERS or total > KEPT_BYTES):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def joined(shards: Sequence[Shard]) -> Arrays:
+    """Each array over all shards that have it, one after the other."""
+    import numpy as np
+
+    names = dict.fromkeys(name for one in shards for name in one.arrays)
+    return {name: np.concatenate([one.arrays[name] for one in shards if name in one.arrays]) for name in names}

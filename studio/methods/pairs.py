@@ -1,0 +1,93 @@
+"""What the methods over answers to a prompt share: their lanes, their cuts, and trainers that take finished rows.
+
+Knows nothing of losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from studio.methods.base import Encoded, Lane, LaneFacts, Parts, fits, pin, pinned
+from studio.methods.encoding import Coded, Encoder, Job
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from transformers import Trainer
+
+Kind = TypeVar("Kind", bound=type)
+
+
+def answer_lanes(rows: Sequence[dict[str, Any]], encoder: Encoder, *, names: tuple[str, ...]) -> list[list[Coded]]:
+    """For each row, the prompt with each of its answers; their common border is the prompt's end, as TRL has it."""
+    coded = encoder.encode([_job(row, name, encoder) for row in rows for name in names])
+    return [coded[at : at + len(names)] for at in range(0, len(coded), len(names))]
+
+
+def _job(row: dict[str, Any], name: str, encoder: Encoder) -> Job:
+    prompt, answer = row["prompt"], row[name]
+    if isinstance(prompt, str):
+        return Job(prompt + encoder.ended(answer), prompt)
+    return Job([*prompt, *answer], prompt, row.get("tools"), row.get("chat_template_kwargs"))
+
+
+def with_answers(coded: Sequence[Coded], extra: dict[str, Any] | None = None) -> Encoded:
+    """Lanes whose loss is on what follows the shared prompt."""
+    border = min(one.border for one in coded)
+    lanes = tuple(Lane(one.ids, (border, len(one.ids)) if border < len(one.ids) else ()) for one in coded)
+    return Encoded(lanes, tuple(one.text for one in coded), extra or {})
+
+
+def border_of(lane: Lane) -> int:
+    """Where the prompt ends: all of the lane is prompt where the answer is empty."""
+    return lane.spans[0] if lane.spans else len(lane.ids)
+
+
+def keeps_an_answer(facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
+    """Rows whose prompt leaves room for an answer; the answer's end is always kept by `keep_end`."""
+    import numpy as np
+
+    left = np.ones(len(facts.length), dtype=bool)
+    if max_length is None or truncation_mode == "keep_end":
+        return left
+    left = facts.first.min(axis=1) < max_length
+    return left & fits(facts, max_length=max_length) if truncation_mode == "drop" else left
+
+
+def takes_finished_rows(kind: Kind) -> Kind:
+    """A trainer of this kind that uses its rows as they are, in place of tokenizing them itself."""
+
+    def prepare(self: Any, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+    return type(kind.__name__, (kind,), {"_prepare_dataset": prepare})  # type: ignore[return-value]
+
+
+def build(trainer: type[Trainer], config: type, parts: Parts, arguments: dict[str, Any], **more: Any) -> Trainer:
+    """A trainer of TRL's over `parts`, with these arguments of its config class over those of the run."""
+    with pinned(parts.device):
+        args = config(output_dir=str(parts.output_dir), **{**parts.arguments, **arguments})
+        pin(args, parts.device)
+        return trainer(
+            model=more.pop("model", parts.model),
+            args=args,
+            train_dataset=parts.train,
+            eval_dataset=parts.eval,
+            processing_class=parts.tokenizer,
+            peft_config=more.pop("peft_config", parts.peft_config),
+            callbacks=list(parts.callbacks),
+            **more,
+        )
+
+
+def without_cuts(parts: Parts) -> dict[str, Any]:
+    """The run's arguments less those that say how rows are cut."""
+    return {name: value for name, value in parts.arguments.items() if name not in ("max_length", "truncation_mode")}
+
+
+def reference(parts: Parts) -> Any:
+    """The model that answers are measured against: none beside an adapter, which can be switched off."""
+    import copy
+
+    return None if parts.peft_config is not None else copy.deepcopy(parts.model).requires_grad_(False)
