@@ -41,7 +41,7 @@ const drawDone = () => {
 const item = (finding) => {
   const row = el("li", `tf-finding ${finding.severity}`);
   row.dataset.check = finding.check;
-  const words = el("div", "tf-said");
+  const words = el("div", "tf-words");
   const title = el("p", "tf-what");
   title.append(el("span", "tf-severity", finding.word), el("b", "", finding.title));
   words.append(title);
@@ -61,7 +61,7 @@ const draw = () => {
   const card = JSON.parse(props.value);
   root.dataset.state = card.state;
   const going = card.state === "looking" || card.state === "stopped";
-  head.replaceChildren(el("span", "", card.text || ""), el("span", "tf-push"));
+  head.replaceChildren(el("h3", "tf-title", say("cards.doctor")), el("span", "", card.text || ""), el("span", "tf-push"));
   if (card.state === "looking") head.append(link(say("cards.cancel"), () => trigger("select", { act: "stop" })));
   if (card.state === "stopped" || card.state === "failed") head.append(link(say("cards.go_on"), () => trigger("select", { act: "go_on" })));
   bar.classList.toggle("tf-gone", !going);

@@ -28,7 +28,12 @@ const cost = el("p", "tf-cost");
 cost.setAttribute("role", "status");
 const totals = el("p", "tf-totals");
 const empty = el("p", "dim", say("cards.histogram_empty"));
-root.replaceChildren(empty, plot, cost, totals);
+const head = el("div", "tf-histhead");
+const key = el("span", "tf-histkey");
+key.append(el("span", "all", say("cards.all_tokens")), el("span", "some", say("cards.supervised")));
+const hint = el("span", "tf-histkey tf-gone", say("cards.drag"));
+head.append(el("h3", "tf-title", say("cards.per_row")), hint);
+root.replaceChildren(head, empty, key, plot, cost, totals);
 
 const width = () => plot.clientWidth || 306;
 const last = () => card.edges[card.edges.length - 1];
@@ -82,15 +87,16 @@ const paint = () => {
     const size = { x: x + inset, y: HEIGHT - FOOT - height, width: Math.max(1, right - x - 2 * inset), height, class: cls };
     const bar = svg("rect", { ...size, rx: 1 });
     bar.dataset.from = card.edges[index];
+    const to = card.beyond && index === counts.length - 1 ? card.beyond : card.edges[index + 1] - 1;
     bar.append(svg("title", {}, say("cards.bar", {
-      from: figure(card.edges[index]), to: figure(card.edges[index + 1] - 1), rows: figure(count), what: say(`cards.${cls === "all" ? "all_tokens" : "supervised"}`),
+      from: figure(card.edges[index]), to: figure(to), rows: figure(count), what: say(`cards.${cls === "all" ? "all_tokens" : "supervised"}`),
     })));
     bars.push(bar);
   });
   add(card.total, "all", 0.5);
   add(card.supervised, "some", Math.min(2, wide / card.edges.length / 4));
   const ground = svg("line", { x1: 0, x2: wide, y1: HEIGHT - FOOT + 0.5, y2: HEIGHT - FOOT + 0.5, class: "ground" });
-  const ends = [svg("text", { x: 0, y: HEIGHT - 3 }, "0"), svg("text", { x: wide, y: HEIGHT - 3, "text-anchor": "end" }, figure(last()))];
+  const ends = [svg("text", { x: 0, y: HEIGHT - 3 }, "0"), svg("text", { x: wide, y: HEIGHT - 3, "text-anchor": "end" }, (card.beyond ? "≥ " : "") + figure(card.beyond ? card.edges[card.edges.length - 2] : last()))];
   picture.replaceChildren(...bars, ground, ...ends);
   handle.style.height = `${HEIGHT - FOOT}px`;
   tell();
@@ -141,12 +147,12 @@ const draw = () => {
   if (!props.value) return;
   const next = JSON.parse(props.value);
   root.dataset.state = next.state;
-  for (const one of [plot, cost, totals]) one.classList.toggle("tf-gone", next.state === "empty");
+  for (const one of [key, hint, plot, cost, totals]) one.classList.toggle("tf-gone", next.state === "empty");
   empty.classList.toggle("tf-gone", next.state !== "empty");
   if (next.state !== "ok") return; // while it is looked at again, the last one stays, dimmed
   card = next;
   if (!held) at = card.max_length;
-  totals.replaceChildren(...card.lines.map((one) => el("span", "", one)));
+  totals.textContent = card.lines.join(" · ");
   paint();
 };
 new ResizeObserver(paint).observe(plot);

@@ -64,21 +64,22 @@ const tokens = (part, label) => {
   return line;
 };
 
+const copier = (lane) => {
+  const button = el("button", "tf-link tf-copy", say("cards.copy_ids"));
+  button.type = "button";
+  button.addEventListener("click", () => copy(button, JSON.stringify(lane.ids)));
+  return button;
+};
 const laneName = (lane, alone) => {
   const head = el("div", "tf-lanename");
   const name = say(`cards.lane_${lane.name}`);
   if (!alone) head.append(el("b", "", name === `cards.lane_${lane.name}` ? lane.name : name));
   head.append(el("span", "", say("cards.lane_counts", { kept: figure(lane.kept), supervised: figure(lane.supervised) })));
-  if (lane.ids) {
-    const button = el("button", "tf-link", say("cards.copy_ids"));
-    button.type = "button";
-    button.addEventListener("click", () => copy(button, JSON.stringify(lane.ids)));
-    head.append(button);
-  }
+  if (lane.ids) head.append(copier(lane));
   return head;
 };
 
-const tokenView = (row) => {
+const tokenView = (row, needle, several) => {
   const box = el("div", "tf-lanes");
   box.dataset.lanes = row.lanes.length;
   if (row.shared) {
@@ -90,8 +91,10 @@ const tokenView = (row) => {
   }
   for (const lane of row.lanes) {
     const one = el("div", `tf-lane tf-lane-${lane.name}`);
-    one.append(tokens(lane, lane.name), laneName(lane, row.lanes.length === 1));
-    if (row.lanes.length > 1) one.prepend(one.lastChild);
+    one.append(tokens(lane, lane.name));
+    // What one lane of one row counts stands under the card already.
+    if (row.lanes.length > 1) one.prepend(laneName(lane, false));
+    else if (several) one.append(laneName(lane, true));
     box.append(one);
   }
   return box;
@@ -157,7 +160,7 @@ const rowBox = (row, { view, needle, several }) => {
   for (const name of names) {
     const part = el("section", `tf-view-${name}`);
     if (names.length > 1) part.append(el("h4", "tf-sidename", say(`cards.views_${name}`)));
-    if (!(row.problem && name !== "raw")) part.append(views[name](row, needle));
+    if (!(row.problem && name !== "raw")) part.append(views[name](row, needle, several));
     side.append(part);
   }
   box.append(side);

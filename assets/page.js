@@ -103,8 +103,16 @@
   let lastTab = "";
   try { lastTab = sessionStorage.getItem("tunefork_tab") || ""; } catch { /* begins with the first tab */ }
 
+  // Settings of other methods than the chosen one are not shown; a class names whose a widget is.
+  const ofMethod = document.createElement("style");
+  const method = (name) => {
+    if (!/^[a-z_]+$/.test(name)) return;
+    ofMethod.textContent = `[class*="for-method-"]:not(.for-method-${name}) { display: none !important; }`;
+    if (!ofMethod.isConnected) document.head.append(ofMethod);
+  };
+
   window.TUNEFORK = {
-    lastTab, lang, locale, words, say, el, count, bytes, share, tick, note,
+    lastTab, lang, locale, words, say, el, count, bytes, share, tick, note, method,
     switchLanguage() {
       const other = lang === "zh" ? "en" : "zh";
       keep("tunefork_lang", other);

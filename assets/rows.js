@@ -68,9 +68,9 @@ search.setAttribute("aria-label", say("cards.search"));
 search.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !search.value.trim()) return;
   event.preventDefault();
-  ask({ search: search.value, after: now.after ?? now.at - 1 });
+  ask({ search: search.value, after: now.after ?? now.at - 1, left: now.left ?? null, at: now.at });
 });
-search.addEventListener("input", () => { now.after = null; });
+search.addEventListener("input", () => { Object.assign(now, { after: null, left: null }); });
 const told = el("span", "tf-where tf-told");
 told.setAttribute("role", "status");
 const picks = segment(say("cards.rows_worth"), [
@@ -80,7 +80,7 @@ const picks = segment(say("cards.rows_worth"), [
     press: () => {
       const nth = pick === name ? now.nth + rows : 0;
       pick = name;
-      ask({ pick: name, nth });
+      ask({ pick: name, nth, at: now.at });
     },
   })),
 ]);
@@ -116,7 +116,7 @@ mark();
 
 const listeners = {
   "tunefork:preview": (event) => {
-    now = { ...now, ...event.detail };
+    now = { after: null, left: null, ...event.detail };
     if (!now.packing) packed = false;
     mark();
   },

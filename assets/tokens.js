@@ -19,8 +19,10 @@ const drawCounts = () => {
   const sum = (name) => lanes.reduce((total, lane) => total + lane[name], 0);
   const made = [
     count("t", "supervised", sum("supervised")), count("", "masked", sum("kept") - sum("supervised")),
-    count("s", "special", sum("special")), count("x", "cut", sum("cut")), el("span", "tf-push"),
+    count("s", "special", sum("special")), count("x", "cut", sum("cut")),
   ];
+  if (lanes.length === 1) made.push(copier(lanes[0]));
+  made.push(el("span", "tf-push"));
   if (card.digest) {
     const digest = el("span", "tf-digest", say("cards.digest", { digest: card.digest }));
     digest.title = say("cards.digest_help");
@@ -50,7 +52,7 @@ const draw = () => {
     return;
   }
   if (next.state !== "ok") {
-    note("data-meaning", "");
+    note("data-format", "");
     note("data-source-card", "");
     if (card === null) lines.replaceChildren(el("p", "dim", say("cards.empty")));
     return;
@@ -62,8 +64,8 @@ const draw = () => {
   drawCounts();
   note("data-format", card.reason);
   note("data-source-card", card.source);
-  const { at, row, of, nth, said, after, packing } = card;
-  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { at, row, of, nth, said, after, packing } }));
+  const { at, row, of, nth, said, after, left, packing } = card;
+  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { at, row, of, nth: nth || 0, said, after, left, packing } }));
 };
 const redraw = () => {
   if (!element.isConnected) window.removeEventListener("tunefork:view", redraw);

@@ -17,6 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -28,6 +29,7 @@ from studio.runs.store import RunStore
 from studio.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from studio.data.blocks import PackedBlock
     from studio.training.plan import Plan
 
 VERBS = ("ui", "train", "check", "preview", "chat", "runs")
@@ -154,8 +156,8 @@ def _check(arguments: argparse.Namespace) -> int:
         for finding in made.findings:
             print(f"{finding.kind}: {finding.text}")
     if made.report and not arguments.json:
-        for line in made.report.lines():
-            print(line)
+        for found in made.report.findings:
+            print(f"{found.severity}: {found} (data.filters: {found.check})")
     return 0 if made.ok else 2
 
 
@@ -174,13 +176,21 @@ def _preview(arguments: argparse.Namespace) -> int:
     if arguments.start < 1:
         raise ConfigError("--start is {row}; rows are counted from 1.", row=arguments.start)
     with _stdout_kept():
+        from studio.data.blocks import is_packed, packed_blocks
         from studio.data.preview import preview
         from studio.model.load import load_tokenizer
+        from studio.training.stage import stage
 
         tokenizer = load_tokenizer(config.model, settings, progress=_tell)
-        made = preview(config, settings=settings, tokenizer=tokenizer, rows=arguments.rows, start=arguments.start - 1)
+        start, rows = arguments.start - 1, arguments.rows
+        made = preview(config, settings=settings, tokenizer=tokenizer, rows=rows, start=start)
+        blocks: list[PackedBlock] = []
+        if is_packed(config) or config.data.filters:  # which rows share a block, or are left out, is known of all alone
+            prepared = stage(config, settings, progress=_tell).prepared
+            made = replace(made, digest=prepared.digest)
+            blocks = list(packed_blocks(config, prepared, tokenizer=tokenizer, start=start, count=rows))
     if arguments.json:
-        _print_json(made.as_json())
+        _print_json({**made.as_json(), **({"blocks": [block.as_json() for block in blocks]} if blocks else {})})
         return 0
     for row in made.rows:
         for lane in row.lanes:
@@ -188,6 +198,9 @@ def _preview(arguments: argparse.Namespace) -> int:
             name = f"row {row.where}" if len(row.lanes) == 1 else f"row {row.where}, {lane.name}"
             print(f"{name}: {face['supervised']} of {face['total']} tokens supervised, {face['truncated']} cut")
             print("".join(f"[{t['text']}]" if t["supervised"] else t["text"] for t in face["tokens"]))
+    for block in blocks:
+        pieces = ", ".join(f"row {piece.row.where} [{piece.start}:{piece.end}]" for piece in block.pieces)
+        print(f"block {block.number + 1}: {pieces}")
     for note in (*made.notes, *made.problems.values()):
         print(f"note: {note}")
     print(f"digest {made.digest or 'is known after check'}; [brackets] mark supervised tokens")

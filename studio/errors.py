@@ -14,6 +14,9 @@ the template is the key in `studio/ui/locale/*.json` (section "errors").
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 
 class StudioError(Exception):
     """An error with a sentence for the person who meets it. Translated only in `cli` and `ui/guard`."""
@@ -24,6 +27,11 @@ class StudioError(Exception):
         self.template = template
         self.details = details
         super().__init__(template.format(**details) if details else template)
+
+    @classmethod
+    def again(cls, template: str, details: Mapping[str, object]) -> Self:
+        """A sentence that was kept, said once more."""
+        return cls(template, **details)
 
 
 class ConfigError(StudioError):

@@ -58,7 +58,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> T
 
 def _templated(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Mapping[str, list[int]]:
     turns = [dict(message) for message in messages]
-    encoded: Mapping[str, list[int]] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+    encoded: Mapping[str, list[int]] = tokenizer.apply_chat_template(
+        turns, add_generation_prompt=True, return_dict=True
+    )
     return encoded
 
 

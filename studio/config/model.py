@@ -24,6 +24,7 @@ class ModelConfig(Section):
     attn_implementation: str | None = knob(None, advanced=True, pattern=r"^[a-z][a-z0-9_]*$")
     # auto, a name, a file, or the text of a template: studio/model/templates/choose.py tells them apart
     chat_template: str = knob(AUTO, advanced=True)
+    add_template_tokens: bool = knob(False, advanced=True)
 
     @field_validator("chat_template", mode="before")
     @classmethod

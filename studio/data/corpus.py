@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config import DataConfig, RunConfig
 from studio.config.data import MixPart
-from studio.data.columns import map_columns
+from studio.data.columns import has_column, map_columns
 from studio.data.formats import FORMATS
 from studio.data.formats.base import Rendering
 from studio.data.rendering import Renderer, named
@@ -196,7 +196,7 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
     table = open_table(source, split, data, settings)
     wanted = trained.mapped.columns
     required = {role.name for role in trained.mapped.roles if role.required}
-    columns = {role: name for role, name in wanted.items() if role in required or name in table.columns}
+    columns = {role: name for role, name in wanted.items() if role in required or has_column(table, name)}
     left_out = {role.name: "" for role in trained.mapped.roles if role.name not in columns}
     same = data.model_copy(update={"format": trained.mapped.format, "columns": {**left_out, **columns}})
     return make_renderer(config.model_copy(update={"data": same}), table, settings)

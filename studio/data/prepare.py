@@ -201,7 +201,7 @@ def _refuse_bad_rows(config: RunConfig, found: Scan) -> None:
         "file": corpus.name,
         "count": count_bad,
         "total": len(corpus),
-        "problem": DataError(template, **details),
+        "problem": DataError.again(template, details),
         "rows": corpus.named(positions),
     }
     if len(positions) == count_bad:
@@ -244,7 +244,7 @@ def _note(corpus: Corpus, told: Remarks) -> list[Note]:
         Note(
             DataError(
                 "{problem} Rows: {rows} ({count} in all).",
-                problem=DataError(template, **details),
+                problem=DataError.again(template, details),
                 rows=corpus.named(positions),
                 count=len(positions),
             )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from studio.methods.base import Encoded, Lane
     from studio.settings import Settings
 
-__all__ = ["DIGEST_ROWS", "LaneRow", "Preview", "TokenRow", "preview"]
+__all__ = ["DIGEST_ROWS", "LaneRow", "Preview", "TokenRow", "preview", "token_rows"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,16 @@ class LaneRow:
     def kept(self) -> int:
         return self.end - self.start
 
-    def as_json(self) -> dict[str, Any]:
-        """The stable face: the tokens that the trainer sees, and how many were cut."""
+    def as_json(self, start: int | None = None, end: int | None = None) -> dict[str, Any]:
+        """The stable face: the tokens that the trainer sees, and how many were cut. Or those of a piece."""
+        start, end = self.start if start is None else start, self.end if end is None else end
         columns = zip(self.ids, self.texts, self.supervised, self.special, strict=True)
         names = ("id", "text", "supervised", "special")
         return {
-            "tokens": [dict(zip(names, token, strict=True)) for token in columns][self.start : self.end],
-            "supervised": sum(self.supervised[self.start : self.end]),
-            "total": self.kept,
-            "truncated": len(self.ids) - self.kept,
+            "tokens": [dict(zip(names, token, strict=True)) for token in columns][start:end],
+            "supervised": sum(self.supervised[start:end]),
+            "total": end - start,
+            "truncated": len(self.ids) - (end - start),
         }
 
 
@@ -66,6 +67,10 @@ class TokenRow:
     raw: dict[str, Any]
     text: tuple[str, ...]
     kept: bool = True  # whether the trainer keeps the row
+
+    def piece(self, start: int, end: int) -> dict[str, Any]:
+        """The stable face of some tokens of a row with one lane."""
+        return {"row": self.row, **self.lanes[0].as_json(start, end)}
 
     def as_json(self) -> dict[str, Any]:
         """The stable face. One lane's tokens stand in the row itself; several stand under their names."""
@@ -138,7 +143,7 @@ def preview(
         if (told := problem or nothing) is not None
     }
     cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
-    shown = tuple(_token_rows(worked, pipeline, cut))
+    shown = tuple(token_rows(worked, pipeline, **cut))
     if not shown and not first:
         raise _nothing(config, corpus, problems)
     return Preview(
@@ -172,7 +177,8 @@ def _nothing(config: RunConfig, corpus: Corpus, problems: dict[int, DataError]) 
     )  # fmt: skip
 
 
-def _token_rows(worked: Worked, pipeline: Pipeline, cut: dict[str, Any]) -> list[TokenRow]:
+def token_rows(worked: Worked, pipeline: Pipeline, *, max_length: int | None, truncation_mode: str) -> list[TokenRow]:
+    """Those of the rows that have tokens, each with what a cut leaves of it."""
     corpus, found = pipeline.corpus, []
     for place, position in enumerate(worked.positions):
         made, raw = worked.encoded[place], worked.raw[place]
@@ -180,9 +186,12 @@ def _token_rows(worked: Worked, pipeline: Pipeline, cut: dict[str, Any]) -> list
             continue
         shared = _shared([lane.ids for lane in made.lanes]) if len(made.lanes) > 1 else 0
         lanes = tuple(
-            _lane_row(name, lane, pipeline, {**cut, "shared": shared})
+            _lane_row(
+                name, lane, pipeline, shared=shared,
+                window=pipeline.method.shown(lane, max_length=max_length, truncation_mode=truncation_mode),
+            )
             for name, lane in zip(pipeline.method.lanes, made.lanes, strict=True)
-        )
+        )  # fmt: skip
         found.append(
             TokenRow(
                 position=int(position), row=int(corpus.row[position]), where=corpus.where(int(position)), lanes=lanes,
@@ -193,16 +202,14 @@ def _token_rows(worked: Worked, pipeline: Pipeline, cut: dict[str, Any]) -> list
     return found
 
 
-def _lane_row(name: str, lane: Lane, pipeline: Pipeline, cut: dict[str, Any]) -> LaneRow:
-    shared = cut.pop("shared")
+def _lane_row(name: str, lane: Lane, pipeline: Pipeline, *, shared: int, window: tuple[int, int]) -> LaneRow:
     control = special_ids(pipeline.tokenizer)
     supervised = [False] * len(lane.ids)
     for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True):
         supervised[first:last] = [True] * (last - first)
-    start, end = pipeline.method.shown(lane, **cut)
     return LaneRow(
         name=name, ids=lane.ids, texts=token_texts(lane.ids, pipeline.tokenizer), supervised=supervised,
-        special=[one in control for one in lane.ids], start=start, end=end, shared=shared,
+        special=[one in control for one in lane.ids], start=window[0], end=window[1], shared=shared,
     )  # fmt: skip
 
 

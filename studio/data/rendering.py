@@ -59,7 +59,7 @@ class Remarks:
     def add(self, position: int, sentence: DataError) -> None:
         """One sentence about one row. Details are kept as plain values, so that they can be written down."""
         if sentence.template not in self.found:
-            details = {
+            details: dict[str, object] = {
                 name: value if isinstance(value, int | float) else str(value)
                 for name, value in sentence.details.items()
             }

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from studio.data.corpus import Corpus
@@ -193,9 +194,8 @@ def facts_of(worked: Worked, *, lanes: int) -> tuple[LaneFacts, Chunk]:
     flat = [row[number] if row else None for row in found for number in range(lanes)]
     length = np.array([len(one.ids) if one is not None else 0 for one in flat], dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])
-    ids = np.fromiter(
-        (token for one in flat if one is not None for token in one.ids), dtype=np.int32, count=int(offsets[-1])
-    )
+    tokens = chain.from_iterable(one.ids for one in flat if one is not None)
+    ids = np.fromiter(tokens, dtype=np.int32, count=int(offsets[-1]))
     trained = np.zeros(len(ids) + 1, dtype=np.int8)
     supervised, first, last = np.zeros_like(length), length.copy(), np.zeros_like(length)
     for place, one in enumerate(flat):
@@ -236,8 +236,8 @@ def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, conte
         length=arrays["facts/length"], supervised=arrays["facts/supervised"],
         first=arrays["facts/first"], last=arrays["facts/last"],
     )  # fmt: skip
-    for name, check in CHECKS.items():
-        marks[name] = check.settle(marks[name], store.rows)
+    for name, one in CHECKS.items():
+        marks[name] = one.settle(marks[name], store.rows)
     told = [Remarks.empty() for _ in range(3)]
     for shard in shards:
         for into, one in zip(told, (shard.problems, shard.left_out, shard.remarks), strict=True):

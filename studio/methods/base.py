@@ -88,6 +88,7 @@ class Method(Section, ABC):
     type: str
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
     lanes: ClassVar[tuple[str, ...]] = ("text",)
+    chats: ClassVar[bool] = True  # whether what it trains answers in words, so that Chat can hold it against the base
 
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
         """The type a format should render rows to, given those it can, for this method and its settings."""

@@ -35,7 +35,7 @@ class GRPO(Method):
     reference_column: str | None = knob(None, advanced=True)
     num_generations: int = knob(4, ge=2)
     max_completion_length: int = knob(256, ge=1)
-    temperature: float = knob(1.0, gt=0)
+    temperature: float = knob(1.0, gt=0, flag="sampling_temperature")
     beta: float = knob(0.0, ge=0)
 
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-only",)

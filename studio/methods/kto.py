@@ -63,8 +63,10 @@ class KTO(Method):
 
     def build_trainer(self, parts: Parts) -> KTOTrainer:
         """A KTOTrainer over finished rows. Beside an adapter the base itself is the reference."""
+        from datasets import disable_progress_bars
         from trl import KTOConfig, KTOTrainer
 
+        disable_progress_bars()  # of `prepare`
         kind = takes_finished_rows(KTOTrainer)
 
         def prepare(self: Any, dataset: Any, _tokenizer: Any, args: Any, _name: str) -> Any:

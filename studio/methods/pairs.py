@@ -65,9 +65,9 @@ def takes_finished_rows(kind: Kind) -> Kind:
 
 
 def build(trainer: type[Trainer], config: type, parts: Parts, arguments: dict[str, Any], **more: Any) -> Trainer:
-    """A trainer of TRL's over `parts`, with these arguments of its config class over those of the run."""
+    """A trainer of TRL's over `parts`, with these arguments for its config class."""
     with pinned(parts.device):
-        args = config(output_dir=str(parts.output_dir), **{**parts.arguments, **arguments})
+        args = config(output_dir=str(parts.output_dir), **arguments)
         pin(args, parts.device)
         return trainer(
             model=more.pop("model", parts.model),

@@ -25,6 +25,7 @@ class Reward(Method):
 
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
     lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
+    chats: ClassVar[bool] = False
 
     def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
         """Every token counts for the score; the spans are the answers, in which the lanes differ."""

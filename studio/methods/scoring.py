@@ -18,6 +18,8 @@ _KEPT = (
     "name_or_path",
 )  # fmt: skip
 
+_SAVED_BY_PEFT = ("classifier", "score")  # for this task, whatever the config says
+
 
 def scoring_model(model: PreTrainedModel, *, seed: int) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """The model's counterpart for sequence classification with one label, over the same modules, and the names of
@@ -37,7 +39,9 @@ def scoring_model(model: PreTrainedModel, *, seed: int) -> tuple[PreTrainedModel
         made = kind(config)
     prefix = made.base_model_prefix
     setattr(made, prefix, getattr(model, model.base_model_prefix))
-    heads = tuple(name for name, one in made.named_children() if name != prefix and any(one.parameters()))
+    heads = tuple(
+        name for name, one in made.named_children() if name != prefix and next(one.parameters(), None) is not None
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name in heads:
@@ -72,5 +76,5 @@ def adapter_for_scores(config: PeftConfig, model: PreTrainedModel, heads: tuple[
                 "Take it out.",
                 name=name,
             )
-    adapted.modules_to_save = [*wanted, *(head for head in heads if head not in wanted)]
+    adapted.modules_to_save = [*wanted, *(head for head in heads if head not in (*wanted, *_SAVED_BY_PEFT))]
     return adapted

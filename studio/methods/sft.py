@@ -138,8 +138,10 @@ class SFT(Method):
 
     def build_trainer(self, parts: Parts) -> SFTTrainer:
         """An SFTTrainer over finished rows: it packs and batches them."""
+        from datasets import disable_progress_bars
         from trl import SFTConfig, SFTTrainer
 
+        disable_progress_bars()  # of the packing
         arguments = dict(parts.arguments)
         max_length = arguments.pop("max_length", None)
         arguments.pop("truncation_mode", None)

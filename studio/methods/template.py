@@ -20,6 +20,7 @@ Made = TypeVar("Made")
 
 LONGEST_RENDER = 10.0  # seconds for one row; a long row takes some milliseconds
 _LOOK_EVERY = 0.5
+_LARGEST_RESULT = 10_000_000
 _PLAIN = (str, int, float, bool)
 # What a row's chat_template_kwargs may not set: arguments of the call itself, not variables of a template.
 _RESERVED = (
@@ -43,9 +44,8 @@ class Template:
         self._tracked = chat_template_utils._render_with_assistant_indices
         # Not the compiled template that transformers keeps for all callers: while one of them notes where the
         # assistant's turns are, a render in another thread would be noted too. Hence two, and a lock for the second.
-        compile_template = chat_template_utils._cached_compile_jinja_template
-        self._compiled = compile_template(source)
-        self._marking = compile_template(source)
+        self._compiled = _compile(source)
+        self._marking = _compile(source)
         self._lock = threading.Lock()
 
     def render(
@@ -93,6 +93,38 @@ class Template:
         return seen
 
 
+def _compile(source: str) -> Any:
+    """As transformers compiles it, in an environment of its own that refuses the few operations which could take
+    for ever in one stroke, where nothing can give up on them."""
+    from transformers.utils import chat_template_utils
+
+    environment: Any = chat_template_utils._cached_compile_jinja_template("").environment
+    environment.intercepted_binops = frozenset({"*", "**"})
+    plain = environment.call_binop
+
+    def call_binop(context: Any, operator: str, left: Any, right: Any) -> Any:
+        if _result_size(operator, left, right) > _LARGEST_RESULT:
+            from jinja2.exceptions import SecurityError
+
+            raise SecurityError(f"{operator} would make something too large")
+        return plain(context, operator, left, right)
+
+    environment.call_binop = call_binop
+    return environment.from_string(source)
+
+
+def _result_size(operator: str, left: Any, right: Any) -> int:
+    """About how many characters or bits a product or a power would have; 0 for what is small whatever it is."""
+    if isinstance(left, int) and isinstance(right, int):
+        if operator == "**":
+            return left.bit_length() * max(right, 0)
+        return left.bit_length() + right.bit_length()
+    for one, other in ((left, right), (right, left)):
+        if operator == "*" and isinstance(one, str | list | tuple) and isinstance(other, int):
+            return len(one) * max(other, 0)
+    return 0
+
+
 class _TooLong(BaseException):
     """Thrown into a thread whose render does not end. No Exception, so that nothing on its way takes it for its own."""
 
@@ -100,7 +132,7 @@ class _TooLong(BaseException):
 class Watch:
     """Gives up on a render that does not end. Costs a thread for each block of rows, and nothing for each row.
 
-    What loops in Python can be given up on; a single operation that takes for ever (10 ** 10 ** 10) cannot.
+    What loops in Python can be given up on; within a single operation nothing can (`_compile` refuses the worst).
     """
 
     def __init__(self, seconds: float = LONGEST_RENDER) -> None:

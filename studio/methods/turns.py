@@ -94,11 +94,12 @@ class _Beginnings:
 
     def asked(self, count: int) -> int:
         """Where the text goes on behind the first `count` turns and the generation prompt."""
-        before = self.length(count)
         if count == 0:  # nothing can be asked before the first turn
-            return before
+            return 0
         asking = self._render(count, add_generation_prompt=True)
-        return max(before, _shared(asking, self.text))
+        if self.text.startswith(asking):
+            return len(asking)
+        return max(self.length(count), _shared(asking, self.text))
 
     def _render(self, count: int, *, add_generation_prompt: bool = False) -> str:
         from jinja2 import TemplateError

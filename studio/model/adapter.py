@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from studio.config import LoraAdapter, ModelConfig
 from studio.config.adapter import ALL_LINEAR, ATTENTION
 from studio.errors import ConfigError
+from studio.model.new_tokens import added_to, embeddings_of, growth, let_trainers_read_bias, trained_rows
 from studio.model.shape import count_parameters, shape_of
+from studio.model.tokenizer import load_tokenizer
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,6 +124,9 @@ def peft_config(adapter: LoraAdapter, model: PreTrainedModel) -> LoraConfig:
 
     targets = target_names(adapter, model)
     saved = saved_names(adapter, model)
+    new_rows = trained_rows(model, whole=saved)
+    if new_rows:
+        let_trainers_read_bias()
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=adapter.r,
@@ -132,13 +137,26 @@ def peft_config(adapter: LoraAdapter, model: PreTrainedModel) -> LoraConfig:
         use_rslora=adapter.use_rslora,
         use_dora=adapter.use_dora,
         modules_to_save=list(saved) or None,
+        trainable_token_indices=new_rows or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for _, module in _linear(model)),
     )
 
 
 def count_trainable(adapter: LoraAdapter | None, config: ModelConfig, settings: Settings) -> tuple[int, int]:
     """(trainable, total) parameters without weights, in milliseconds; None is full fine-tuning."""
-    return _count(adapter, shape_of(config, settings))
+    model = shape_of(config, settings)
+    trainable, total = _count(adapter, model)
+    if not config.add_template_tokens:
+        return trainable, total
+    pieces = added_to(load_tokenizer(config, settings))
+    saved = () if adapter is None else saved_names(adapter, model)
+    for name, layer in embeddings_of(model).items():
+        grown = growth(layer, pieces)
+        whole = adapter is None or _matches(name, saved)
+        new = grown if whole else len(pieces) * int(layer.weight.shape[1])
+        trainable += new
+        total += grown if adapter is None else grown + new
+    return trainable, total
 
 
 @functools.lru_cache(maxsize=256)

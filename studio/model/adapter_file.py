@@ -19,6 +19,7 @@ WEIGHTS = "adapter_model.safetensors"
 # What is taken over; which modules and which rank is read from the tensors themselves, not from patterns.
 TAKEN = frozenset(
     {"r", "lora_alpha", "bias", "use_rslora", "use_dora", "fan_in_fan_out", "modules_to_save", "alpha_pattern"}
+    | {"trainable_token_indices"}
 )
 # What says nothing about a finished adapter, or nothing that the tensors do not say better.
 IDLE = frozenset(
@@ -46,6 +47,7 @@ IDLE = frozenset(
         "lora_ga_config",
     ]
 )
+LARGEST_ROW = 10_000_000  # of an embedding; the largest vocabulary has 262,144
 _A = re.compile(r"^base_model\.model\.(?P<module>[\w.]+)\.lora_A\.weight$")
 
 
@@ -56,6 +58,12 @@ class AdapterFile:
     folder: Path
     config: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def new_tokens(self) -> dict[str, list[int]]:
+        """Layer -> the rows of its embedding that the adapter replaces."""
+        rows: dict[str, list[int]] | None = self.config.get("trainable_token_indices")
+        return rows or {}
 
     @property
     def base(self) -> str:
@@ -99,6 +107,7 @@ def _check_fields(config: dict[str, Any], *, file: Path) -> None:
             )
     saved = config.get("modules_to_save")
     pattern = config.get("alpha_pattern") or {}
+    rows = config.get("trainable_token_indices") or {}
     sound = (
         _number(config.get("r"), 1, 4096)
         and _number(config.get("lora_alpha"), 0, 1e6)
@@ -106,10 +115,15 @@ def _check_fields(config: dict[str, Any], *, file: Path) -> None:
         and (saved is None or (isinstance(saved, list) and all(_plain(one) for one in saved)))
         and isinstance(pattern, dict)
         and all(_plain(key) and _number(value, 0, 1e6) for key, value in pattern.items())
+        and isinstance(rows, dict)
+        and all(_plain(key) and isinstance(value, list) for key, value in rows.items())
+        and all(type(one) is int and 0 <= one < LARGEST_ROW for value in rows.values() for one in value)
     )
     if not sound:
         raise ModelError(
-            "{file} is damaged: one of r, lora_alpha, bias, modules_to_save is no value they can have.", file=file
+            "{file} is damaged: one of r, lora_alpha, bias, modules_to_save, trainable_token_indices is no value they "
+            "can have.",
+            file=file,
         )
 
 
@@ -146,6 +160,7 @@ def lora_config(adapter: AdapterFile) -> LoraConfig:
         use_dora=bool(config.get("use_dora")),
         fan_in_fan_out=bool(config.get("fan_in_fan_out")),
         modules_to_save=config.get("modules_to_save"),
+        trainable_token_indices=adapter.new_tokens or None,
         base_model_name_or_path=adapter.base,
         inference_mode=True,
     )

@@ -25,6 +25,7 @@ def attached(base: LoadedModel, folder: Path) -> PeftModel:
 
     adapter = read_adapter(folder)
     name = str(folder)
+    _check_rows(adapter, base)
     with explained("adapter", name=name):
         model = shared_copy(base.model)
         try:
@@ -40,6 +41,21 @@ def attached(base: LoadedModel, folder: Path) -> PeftModel:
         adapted.requires_grad_(False)
         adapted.eval()
         return adapted
+
+
+def _check_rows(adapter: AdapterFile, base: LoadedModel) -> None:
+    """An adapter that learned new tokens needs a base that was loaded with them."""
+    largest = max((index for rows in adapter.new_tokens.values() for index in rows), default=-1)
+    rows = base.model.get_input_embeddings().num_embeddings
+    if largest >= rows:
+        raise ModelError(
+            "The adapter in {folder} has learned tokens up to id {largest}, and {loaded} has {rows}. "
+            "Load the base with the run's chat template and model.add_template_tokens: true.",
+            folder=adapter.folder,
+            largest=largest,
+            loaded=base.config.model_name_or_path,
+            rows=rows,
+        )
 
 
 def is_model(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from studio.model import fetch, hardware
 from studio.model.adapter import candidate_modules
 from studio.model.folder import read_json, weight_files
 from studio.model.locate import folder_here, needs_download, resolve
+from studio.model.new_tokens import added_to, rows_for
 from studio.model.shape import check_attention, count_parameters, shape_of
 from studio.model.templates.choose import choose
 from studio.model.tokenizer import load_tokenizer, tokenizer_notes
@@ -63,13 +64,18 @@ def describe(config: ModelConfig, settings: Settings) -> ModelFacts:
         layers=int(getattr(inner, "num_hidden_layers", 0) or 0),
         hidden_size=int(getattr(inner, "hidden_size", 0) or 0),
         context_length=context_length(model),
-        vocab_size=int(getattr(inner, "vocab_size", 0) or 0),
+        vocab_size=_vocabulary(int(getattr(inner, "vocab_size", 0) or 0), config, settings),
         chat_template=has_template,
         dtype=dtype,
         weight_bytes=weight_bytes(model, dtype=dtype, quantization=config.quantization),
         modules=candidate_modules(model),
         notes=_notes(config, settings, device=device, has_template=has_template),
     )
+
+
+def _vocabulary(rows: int, config: ModelConfig, settings: Settings) -> int:
+    """The embedding's rows, with those of tokens that the chat template adds."""
+    return rows_for(rows, added_to(load_tokenizer(config, settings))) if config.add_template_tokens else rows
 
 
 def context_length(model: PreTrainedModel) -> int | None:

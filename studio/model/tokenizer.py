@@ -11,9 +11,11 @@ from studio.config import ModelConfig
 from studio.errors import ModelError
 from studio.model.folder import explained, read_config
 from studio.model.locate import resolve
+from studio.model.new_tokens import add_tokens
 from studio.model.progress import Progress, without_bars
 from studio.model.templates import TEMPLATES, Template, detect, text_of
 from studio.model.templates.choose import Choice, choose
+from studio.model.templates.facts import template_facts
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def load_tokenizer(
     raw = read_config(folder, name=name, trust_remote_code=settings.trust_remote_code)
     changed = tuple(file.stat().st_mtime_ns for one in FILES if (file := folder / one).is_file())
     base = _load(str(folder), name, settings.trust_remote_code, changed)
-    tokenizer = _with_template(base, raw["model_type"], choice)
+    tokenizer = _with_template(base, raw["model_type"], choice, config.add_template_tokens)
     if isinstance(raw.get("vocab_size"), int):
         check_ids(tokenizer, raw["vocab_size"], name=name)
     return tokenizer
@@ -59,26 +61,30 @@ def tokenizer_notes(tokenizer: PreTrainedTokenizerBase, config: ModelConfig) -> 
 
 
 @functools.lru_cache(maxsize=32)
-def _with_template(base: PreTrainedTokenizerBase, model_type: str, choice: Choice) -> PreTrainedTokenizerBase:
+def _with_template(
+    base: PreTrainedTokenizerBase, model_type: str, choice: Choice, add: bool
+) -> PreTrainedTokenizerBase:
     """A tokenizer of its own over the same vocabulary, so that a template can be edited without loading anew."""
-    tokenizer = copy.copy(base)
+    tokenizer = copy.deepcopy(base) if add else copy.copy(base)  # a vocabulary that grows is shared with nobody
     tokenizer.tunefork_own_template = False
     notes: list[str] = []
     if choice.text is not None:
         tokenizer.chat_template = choice.text
         notes.append(f"The chat template is {choice.origin}." if choice.origin else "The chat template is your own.")
+        if add:
+            notes += _add(tokenizer, template_facts(tokenizer).unknown_tokens)
     elif choice.name is not None:
         notes.append(f"The chat template is {choice.name}.")
-        notes += _write(tokenizer, TEMPLATES[choice.name])
+        notes += _write(tokenizer, TEMPLATES[choice.name], add=add)
     elif tokenizer.chat_template:
         tokenizer.tunefork_own_template = True
     else:
-        notes += _detected(tokenizer, model_type)
+        notes += _detected(tokenizer, model_type, add=add)
     tokenizer.tunefork_notes = (*notes, *base.tunefork_notes)
     return tokenizer
 
 
-def _detected(tokenizer: PreTrainedTokenizerBase, model_type: str) -> list[str]:
+def _detected(tokenizer: PreTrainedTokenizerBase, model_type: str, *, add: bool) -> list[str]:
     """Choose a named template for a model that brings none, and say which and why."""
     found = detect(model_type, frozenset(tokenizer.get_vocab()))
     if found is None:
@@ -89,33 +95,44 @@ def _detected(tokenizer: PreTrainedTokenizerBase, model_type: str) -> list[str]:
     signs = [one for one in (*found.tokens, *found.signs) if not one.startswith(("▁", "Ġ"))]
     reason = f"its vocabulary has {', '.join(signs[:3])}" if signs else f"its kind is {model_type}"
     chosen = f"This model has no chat template, so {found.name} is used: {reason}. Set model.chat_template for another."
-    return [chosen, *_write(tokenizer, found)]
+    return [chosen, *_write(tokenizer, found, add=add)]
 
 
-def _write(tokenizer: PreTrainedTokenizerBase, template: Template) -> list[str]:
-    """Give the tokenizer a named template. An end token that it lacks is replaced by its own end of sequence."""
-    end, notes = template.end_of_turn, []
+def _write(tokenizer: PreTrainedTokenizerBase, template: Template, *, add: bool) -> list[str]:
+    """Give the tokenizer a named template. What it lacks is added, or the end token replaced by its own."""
+    end, vocabulary = template.end_of_turn, tokenizer.get_vocab()
     if tokenizer.eos_token is None and end is None:
         raise ModelError(
-            "The chat template {template} ends turns with the end of sequence, and this tokenizer has none. "
+            "The chat template {name} ends turns with the end of sequence, and this tokenizer has none. "
             "Choose another in model.chat_template.",
-            template=template.name,
+            name=template.name,
         )
-    vocabulary = tokenizer.get_vocab()
-    replaced = end is not None and end not in vocabulary and tokenizer.eos_token is not None
+    wanted = dict.fromkeys((*template.tokens, *([end] if end else [])))
+    missing = tuple(one for one in wanted if one not in vocabulary)
+    replaced = end in missing and not add and tokenizer.eos_token is not None
     tokenizer.chat_template = text_of(template.name, end_of_turn=tokenizer.eos_token if replaced else None)
+    if add:
+        return _add(tokenizer, missing)
+    notes = []
     if replaced:
         notes.append(
             f"The tokenizer does not have {end}, with which {template.name} ends turns; "
             f"{tokenizer.eos_token} stands in its place."
         )
-    pieces = [one for one in template.tokens if one not in vocabulary and not (replaced and one == end)]
+    pieces = [one for one in missing if not (replaced and one == end)]
     if pieces:
         notes.append(
             f"The chat template {template.name} writes {', '.join(pieces)}, which this tokenizer reads as plain text, "
             "several tokens each. Turn model.add_template_tokens on to have them as tokens of their own."
         )
     return notes
+
+
+def _add(tokenizer: PreTrainedTokenizerBase, tokens: tuple[str, ...]) -> list[str]:
+    if not tokens:
+        return []
+    add_tokens(tokenizer, tokens)
+    return [f"New tokens of the chat template, whose embeddings are trained: {', '.join(tokens)}."]
 
 
 def _set_pad(tokenizer: PreTrainedTokenizerBase, name: str) -> str:

@@ -136,17 +136,12 @@ def blocking(report: Report) -> Iterator[DataError]:
     """The findings with which no run is begun."""
     for finding in report.findings:
         if finding.severity == "blocking":
-            yield DataError(finding.template, **finding.details)
+            yield DataError.again(finding.template, finding.details)
 
 
 def _figures(config: RunConfig, prepared: Prepared, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
     training = config.training
-    sequences = config.method.sequences(
-        prepared.train,
-        max_length=training.max_length,
-        batch_size=training.per_device_train_batch_size,
-        accumulation=training.gradient_accumulation_steps,
-    )
+    sequences = sequences_of(config, prepared)
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     return Figures(
         steps=steps_of(training, sequences),
@@ -160,6 +155,17 @@ def _figures(config: RunConfig, prepared: Prepared, *, facts: ModelFacts, traina
         effective_batch_size=batch,
         tokens_per_step=math.ceil(prepared.total / max(sequences, 1) * min(batch, sequences)),
         digest=prepared.digest,
+    )
+
+
+def sequences_of(config: RunConfig, prepared: Prepared) -> int:
+    """How many sequences the trainer batches in an epoch."""
+    training = config.training
+    return config.method.sequences(
+        prepared.train,
+        max_length=training.max_length,
+        batch_size=training.per_device_train_batch_size,
+        accumulation=training.gradient_accumulation_steps,
     )
 
 

@@ -28,7 +28,7 @@ from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of, trainer_arguments
-from studio.training.plan import blocking, findings
+from studio.training.plan import blocking, findings, sequences_of
 from studio.training.stage import Stage, stage
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _write_started(
         pid=os.getpid(),
         host=socket.gethostname(),
         digest=prepared.digest,
-        total_steps=steps_of(config.training, len(trainer.train_dataset)),
+        total_steps=steps_of(config.training, sequences_of(config, prepared)),
         epochs=config.training.num_train_epochs,
         rows=len(trainer.train_dataset),
         eval_rows=len(prepared.eval) if prepared.eval is not None else 0,
@@ -200,7 +200,8 @@ def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, adapter: bool
     target = run_dir / (ADAPTER if adapter else MODEL)
     made = run_dir / f".{target.name}-new"
     shutil.rmtree(made, ignore_errors=True)
-    model.save_pretrained(str(made))
+    # Rows of new tokens are the adapter's own; PEFT would look the base up to save its whole embedding as well.
+    model.save_pretrained(str(made), **({"save_embedding_layers": False} if adapter else {}))
     staged.tokenizer.save_pretrained(str(made))
     if target.exists():
         shutil.rmtree(target)

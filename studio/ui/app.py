@@ -127,8 +127,8 @@ def launch(
 
 
 def style_sheets() -> list[Path]:
-    """Ours, then those of the living cards."""
-    return [path for name in ("theme.css", "live.css") if (path := ASSETS / name).is_file()]
+    """Ours, then those of the living cards and of the Data tab."""
+    return [path for name in ("theme.css", "live.css", "data.css") if (path := ASSETS / name).is_file()]
 
 
 def middleware(settings: Settings) -> list[Middleware]:

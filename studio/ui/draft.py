@@ -91,6 +91,8 @@ class Draft:
         if value is None or (isinstance(value, str) and not value.strip()):
             if optional:
                 return {key: None}
+            if field.default == "":
+                return {key: ""}
             if not isinstance(field.default, tuple):
                 raise ConfigError("{setting} is empty. Give it a value.", setting=key)
         return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}

@@ -50,6 +50,9 @@ class MeaningForm:
                 )
                 for name in ROLES
             }  # fmt: skip
+        gr.Checkbox(
+            False, label=t("data.all_roles"), container=False, elem_id="data-all-roles", elem_classes=["more-roles"]
+        )
         page.draft.join(("data.columns",), tuple(self.roles.values()), read=_read_roles, show=_show_roles)
 
     def lengths(self) -> None:
@@ -131,7 +134,9 @@ def _show_held(config: RunConfig) -> tuple[float]:
 
 def _read_placeholders(value: str) -> dict[str, Any]:
     lines = table.records(value)
-    return {"data.placeholders": {str(one["name"]).strip(): str(one.get("value") or "") for one in lines if one.get("name")}}
+    return {
+        "data.placeholders": {str(one["name"]).strip(): str(one.get("value") or "") for one in lines if one.get("name")}
+    }
 
 
 def _show_placeholders(config: RunConfig) -> tuple[str]:

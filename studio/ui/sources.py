@@ -38,7 +38,7 @@ class SourceForm:
         )  # fmt: skip
         with gr.Row(elem_classes=["named"]):
             self.path = gr.Textbox(
-                "", label=t("data.path"), info=t("data.path_help"), placeholder="/data/rows.jsonl", max_lines=1,
+                "", label=t("data.path"), placeholder="/data/rows.jsonl", max_lines=1,
                 elem_id="data-path", elem_classes=["for-file"], interactive=local, visible=local, min_width=0,
             )  # fmt: skip
             self.hub = gr.Textbox(
@@ -48,7 +48,7 @@ class SourceForm:
             self.split = page.form.widget("data", "split", min_width=0)
         self.upload = gr.File(
             label=t("data.upload"), show_label=False, elem_id="data-upload",
-            elem_classes=["for-upload", "for-file"], height=72, interactive=True,
+            elem_classes=["for-upload", "for-file"], height=76, interactive=True,
         )  # fmt: skip
         self.stored = gr.Textbox("", visible="hidden", elem_id="data-stored")
         with gr.Column(elem_classes=["for-mix"], min_width=0):

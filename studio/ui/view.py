@@ -16,19 +16,15 @@ from studio.ui.tokens import ROWS_SHOWN
 from studio.ui.words import Language, say
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from studio.config import RunConfig
     from studio.data.corpus import Corpus
-    from studio.data.scan import Scan
+    from studio.data.doctor.report import Report
 
-    Positions = npt.NDArray[np.int64]
-
-PICKS = ("longest", "shortest", "most_cut", "worst")
+ORDERS = {
+    "longest": "order_longest", "shortest": "order_shortest", "most_cut": "order_truncated", "worst": "order_worst",
+}  # fmt: skip
+MOST_TURNS = 100_000  # how far one can click through a pick
 PATIENCE = 1.5  # seconds that one search looks
 AT_ONCE = 512  # rows that are read at a time
-WEIGHTS = {"blocking": 100.0, "warning": 10.0, "note": 1.0}
 MOST_LETTERS = 200  # of a search
 
 
@@ -70,8 +66,8 @@ def read(value: Any) -> View:
         rows=min(max(1, _whole(given.get("rows"), ROWS_SHOWN[0])), max(ROWS_SHOWN)),
         at=max(0, _whole(given.get("at"), 0)),
         row=_whole(row, 1) if row is not None else None,
-        pick=pick if pick in PICKS else "",
-        nth=max(0, _whole(given.get("nth"), 0)),
+        pick=pick if pick in ORDERS else "",
+        nth=min(max(0, _whole(given.get("nth"), 0)), MOST_TURNS),
         search=str(given.get("search") or "").strip()[:MOST_LETTERS],
         after=_whole(given.get("after"), -1),
         left=_whole(left, 0) if left is not None else None,
@@ -85,12 +81,12 @@ def _whole(value: Any, otherwise: int) -> int:
     return int(value)
 
 
-def find(view: View, corpus: Corpus, *, config: RunConfig, scan: Scan | None, lang: Language) -> Found:
-    """The positions a view asks for."""
+def find(view: View, corpus: Corpus, *, report: Report | None, lang: Language) -> Found:
+    """The positions a view asks for; `report` is there once every row was looked at."""
     if view.search:
         return _search(view, corpus, lang)
-    if view.pick and scan is not None:
-        return _picked(view, config, scan, lang)
+    if view.pick and report is not None:
+        return _picked(view, report, len(corpus), lang)
     if view.row is not None:
         alone = len(corpus.parts) == 1
         at = corpus.position_of(view.row - 1) if alone else view.row - 1 if view.row <= len(corpus) else None
@@ -105,40 +101,15 @@ def _from(at: int, rows: int, total: int) -> list[int]:
     return list(range(at, min(at + rows, total)))
 
 
-def _picked(view: View, config: RunConfig, scan: Scan, lang: Language) -> Found:
+def _picked(view: View, report: Report, total: int, lang: Language) -> Found:
     """The nth rows in the order of the pick; from the first again behind the last."""
-    import numpy as np
-
-    score = _score(view.pick, config, scan)
-    some = np.flatnonzero(score > -np.inf)
-    if not len(some):
-        return Found(_from(0, view.rows, len(scan.corpus)), say(lang, f"data.none_{view.pick}"))
+    order = getattr(report, ORDERS[view.pick])
+    some = order(view.nth + view.rows)
     nth = view.nth if view.nth < len(some) else 0
-    last = min(nth + view.rows, len(some))
-    best = some[np.argpartition(-score[some], last - 1)[:last]] if last < len(some) else some
-    ordered = best[np.lexsort((best, -score[best]))][nth:last]
-    said = say(lang, "data.picked", pick=say(lang, f"cards.{view.pick}"), nth=nth + 1, of=f"{len(some):,}")
-    return Found([int(one) for one in ordered], said, {"nth": nth})
-
-
-def _score(pick: str, config: RunConfig, scan: Scan) -> Positions:
-    """How high each row stands in a pick; minus infinity for rows that are none of it."""
-    import numpy as np
-
-    length = scan.facts.length.astype(np.float64)
-    out = np.where(scan.usable, 0.0, -np.inf)
-    if pick in ("longest", "shortest"):
-        return out + (1 if pick == "longest" else -1) * length.max(axis=1, initial=0)
-    if pick == "most_cut":
-        limit = config.training.max_length
-        cut = np.clip(length - limit, 0, None).sum(axis=1) if limit else np.zeros(len(length))
-        return np.where(scan.usable & (cut > 0), cut, -np.inf)
-    from studio.data.prepare import report_of
-
-    worst = np.zeros(len(length))
-    for finding in report_of(config, scan).findings:
-        worst[np.unique(finding.positions)] += WEIGHTS.get(finding.severity, 1.0)
-    return np.where(worst > 0, worst, -np.inf)
+    chosen = some[nth : nth + view.rows]
+    if not chosen:
+        return Found(_from(view.at, view.rows, total), say(lang, f"data.none_{view.pick}"), {"nth": 0})
+    return Found(chosen, say(lang, "data.picked", pick=say(lang, f"cards.{view.pick}"), nth=nth + 1), {"nth": nth})
 
 
 def _search(view: View, corpus: Corpus, lang: Language) -> Found:
@@ -164,7 +135,9 @@ def _search(view: View, corpus: Corpus, lang: Language) -> Found:
     if left > 0:
         said = say(lang, "data.searching", done=f"{total - left:,}", of=f"{total:,}")
         return Found(_from(view.at, view.rows, total), said, {"after": at - 1, "left": left, "stay": True})
-    return Found(_from(view.at, view.rows, total), say(lang, "data.no_hit"), {"after": None, "left": None, "stay": True})
+    return Found(
+        _from(view.at, view.rows, total), say(lang, "data.no_hit"), {"after": None, "left": None, "stay": True}
+    )
 
 
 def holds(value: Any, wanted: str) -> bool:

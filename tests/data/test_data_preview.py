@@ -13,8 +13,11 @@ from small_tokenizer import CHATML, make_tokenizer
 
 from studio.config import RunConfig
 from studio.config.files import build
-from studio.data.prepare import PreparedData, prepare
-from studio.data.preview import digest, preview, tokenize
+from studio.data.corpus import open_corpus
+from studio.data.pipeline import Pipeline
+from studio.data.prepare import Prepared
+from studio.data.prepare import prepare as prepare_with
+from studio.data.preview import preview
 from studio.errors import ConfigError, DataError
 from studio.methods import Parts
 from studio.settings import ASSETS, Settings
@@ -110,11 +113,13 @@ def seen(trainer: Any) -> Counter[tuple[tuple[int, ...], tuple[int, ...]]]:
     return found
 
 
-def our_trainer(config: RunConfig, data: PreparedData, tokenizer: Any, folder: Path) -> Any:
-    limit = config.training.max_length
-    rows = tokenize(data, method=config.method, tokenizer=tokenizer, max_length=limit).train
+def prepare(config: RunConfig, settings: Settings, tokenizer: Any = None) -> Prepared:
+    return prepare_with(config, settings=settings, tokenizer=tokenizer or make_tokenizer())
+
+
+def our_trainer(config: RunConfig, data: Prepared, tokenizer: Any, folder: Path) -> Any:
     arguments = {
-        "max_length": limit,
+        "max_length": config.training.max_length,
         "per_device_train_batch_size": 2,
         "report_to": [],
         "use_cpu": True,
@@ -125,7 +130,7 @@ def our_trainer(config: RunConfig, data: PreparedData, tokenizer: Any, folder: P
     parts = Parts(
         model=make_model(tokenizer),
         tokenizer=tokenizer,
-        train=rows,
+        train=data.train,
         eval=None,
         peft_config=None,
         arguments=arguments,
@@ -135,10 +140,14 @@ def our_trainer(config: RunConfig, data: PreparedData, tokenizer: Any, folder: P
     return config.method.build_trainer(parts)
 
 
-def plain_trl(config: RunConfig, data: PreparedData, tokenizer: Any, folder: Path) -> Any:
+def plain_trl(config: RunConfig, settings: Settings, tokenizer: Any, folder: Path) -> Any:
     """TRL alone, given the rendered rows: nothing of our tokenization."""
+    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    corpus = open_corpus(config, settings)
+    worked = Pipeline(corpus, method=config.method, tokenizer=tokenizer).work([int(one) for one in corpus.train])
+    rows = Dataset.from_list([row for row in worked.rendered if row is not None])
     args = SFTConfig(
         output_dir=str(folder),
         max_length=config.training.max_length,
@@ -152,7 +161,7 @@ def plain_trl(config: RunConfig, data: PreparedData, tokenizer: Any, folder: Pat
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    return SFTTrainer(model=make_model(tokenizer), args=args, train_dataset=data.train, processing_class=tokenizer)
+    return SFTTrainer(model=make_model(tokenizer), args=args, train_dataset=rows, processing_class=tokenizer)
 
 
 @pytest.mark.parametrize("max_length", [None, 64])
@@ -171,19 +180,19 @@ def test_preview_equals_the_trainers_batches(
     assert len(shown.rows) == shown.of == len(ROWS[rows])
     expected: Counter[Any] = Counter()
     for row in shown.rows:
-        ids = tuple(row.ids[: row.kept])
-        labels = tuple(number if on else -100 for number, on in zip(ids, row.supervised, strict=False))
-        if any(row.supervised[: row.kept]) or max_length is None:
+        lane = row.lanes[0]
+        ids = tuple(lane.ids[: lane.end])
+        labels = tuple(number if on else -100 for number, on in zip(ids, lane.supervised, strict=False))
+        if row.kept:
             expected[ids, labels] += 1
-    data = prepare(config, settings)
+    data = prepare(config, settings, tokenizer)
     assert seen(our_trainer(config, data, tokenizer, tmp_path)) == expected
-    assert seen(plain_trl(config, data, tokenizer, tmp_path)) == expected
-    made = tokenize(data, method=config.method, tokenizer=tokenizer, max_length=max_length)
-    assert made.supervised == sum(label != -100 for _, labels in expected.elements() for label in labels)
-    assert made.total == sum(len(ids) for ids, _ in expected.elements())
-    assert made.digest == shown.digest
-    assert len(made.dropped) == len(ROWS[rows]) - expected.total()
-    assert max_length is None or made.truncated_rows > 0
+    assert seen(plain_trl(config, settings, tokenizer, tmp_path)) == expected
+    assert data.supervised == sum(label != -100 for _, labels in expected.elements() for label in labels)
+    assert data.total == sum(len(ids) for ids, _ in expected.elements())
+    assert data.digest == shown.digest
+    assert len(data.dropped) == len(ROWS[rows]) - expected.total()
+    assert max_length is None or data.truncated + len(data.dropped) > 0
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -193,15 +202,18 @@ def test_preview_of_the_starter_equals_the_trainers_batches(loss: str, settings:
     tokenizer = AutoTokenizer.from_pretrained(ASSETS / "starter")
     config = build({"method": LOSSES[loss], "training": {"max_length": 48}})
     shown = preview(config, settings=settings, tokenizer=tokenizer, rows=999)
-    data = prepare(config, settings)
+    data = prepare(config, settings, tokenizer)
     expected = Counter(
-        (tuple(row.ids[:48]), tuple(one if on else -100 for one, on in zip(row.ids[:48], row.supervised, strict=False)))
+        (
+            tuple(row.lanes[0].ids[:48]),
+            tuple(one if on else -100 for one, on in zip(row.lanes[0].ids[:48], row.lanes[0].supervised, strict=False)),
+        )
         for row in shown.rows
-        if any(row.supervised[:48])
+        if row.kept
     )
     assert seen(our_trainer(config, data, tokenizer, tmp_path)) == expected
-    assert seen(plain_trl(config, data, tokenizer, tmp_path)) == expected
-    assert expected.total() > 100 and [row.row for row in shown.rows] == list(data.train_index)
+    assert seen(plain_trl(config, settings, tokenizer, tmp_path)) == expected
+    assert expected.total() > 100 and [row.position for row in shown.rows] == list(data.index)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -209,26 +221,29 @@ def test_token_texts_join_to_what_the_trainer_reads(rows: str, run_config: Make,
     tokenizer = make_tokenizer()
     shown = preview(run_config(ROWS[rows], data={"eval_fraction": 0}), settings=settings, tokenizer=tokenizer, rows=9)
     control = {tokenizer.convert_tokens_to_ids(token) for token in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")}
-    for row, text in zip(shown.rows, shown.text, strict=True):
-        assert text == tokenizer.decode(row.ids, skip_special_tokens=False)
+    for row in shown.rows:
+        lane, text = row.lanes[0], "".join(row.lanes[0].texts)
+        assert text == tokenizer.decode(lane.ids, skip_special_tokens=False)
         assert text.count("\ufffd") == text.count("x\ufffdy")  # none but what the text itself holds
-        assert row.special == [number in control for number in row.ids]
+        assert lane.special == [number in control for number in lane.ids]
 
 
 def test_supervised_is_the_answer_and_its_end(run_config: Make, settings: Settings) -> None:
     rows = [{"instruction": "who are you?", "input": "", "output": "the cat"}]
     row = preview(run_config(rows), settings=settings, tokenizer=make_tokenizer()).rows[0]
-    trained = "".join(text for text, on in zip(row.texts, row.supervised, strict=True) if on)
+    lane = row.lanes[0]
+    trained = "".join(text for text, on in zip(lane.texts, lane.supervised, strict=True) if on)
     assert trained == "the cat<|im_end|>\n"
-    assert row.as_json()["supervised"] == sum(row.supervised)
+    assert row.as_json()["supervised"] == sum(lane.supervised)
 
 
 def test_multi_turn_trains_the_last_answer_or_all(run_config: Make, settings: Settings) -> None:
     turns = [("user", "one?"), ("assistant", "first"), ("user", "two?"), ("assistant", "second")]
     rows = [{"messages": [{"role": role, "content": text} for role, text in turns]}]
     for loss, trained in (("completion", "second<|im_end|>\n"), ("assistant", "first<|im_end|>second<|im_end|>")):
-        row = preview(run_config(rows, method=LOSSES[loss]), settings=settings, tokenizer=make_tokenizer()).rows[0]
-        assert "".join(text for text, on in zip(row.texts, row.supervised, strict=True) if on) == trained
+        shown = preview(run_config(rows, method=LOSSES[loss]), settings=settings, tokenizer=make_tokenizer())
+        lane = shown.rows[0].lanes[0]
+        assert "".join(text for text, on in zip(lane.texts, lane.supervised, strict=True) if on) == trained
 
 
 def test_cut_tokens_keep_their_label_and_stay_out_of_the_face(run_config: Make, settings: Settings) -> None:
@@ -236,10 +251,10 @@ def test_cut_tokens_keep_their_label_and_stay_out_of_the_face(run_config: Make, 
     rows = [{"instruction": "hello", "output": LONG}]
     whole = preview(run_config(rows, training={"max_length": None}), settings=settings, tokenizer=tokenizer).rows[0]
     cut = preview(run_config(rows, training={"max_length": 32}), settings=settings, tokenizer=tokenizer).rows[0]
-    assert (cut.ids, cut.supervised) == (whole.ids, whole.supervised)
-    face = cut.as_json()
-    assert (face["total"], len(face["tokens"]), face["truncated"]) == (32, 32, len(whole.ids) - 32)
-    assert face["supervised"] == sum(cut.supervised[:32]) < sum(whole.supervised)
+    assert (cut.lanes[0].ids, cut.lanes[0].supervised) == (whole.lanes[0].ids, whole.lanes[0].supervised)
+    face, length = cut.as_json(), len(whole.lanes[0].ids)
+    assert (face["total"], len(face["tokens"]), face["truncated"]) == (32, 32, length - 32)
+    assert face["supervised"] == sum(cut.lanes[0].supervised[:32]) < sum(whole.lanes[0].supervised)
 
 
 def test_digest_is_the_runs_and_moves_with_what_the_trainer_sees(run_config: Make, settings: Settings) -> None:
@@ -247,9 +262,9 @@ def test_digest_is_the_runs_and_moves_with_what_the_trainer_sees(run_config: Mak
     rows = [{"instruction": f"say {number}", "input": "", "output": f"{number} cats"} for number in range(30)]
     config = run_config(rows)
     shown = preview(config, settings=settings, tokenizer=tokenizer, rows=3, start=11)
-    made = tokenize(prepare(config, settings), method=config.method, tokenizer=tokenizer, max_length=1024)
-    assert shown.digest == made.digest == digest(made.train, max_length=1024)
-    assert [row.row for row in shown.rows] == list(made.index[11:14])
+    data = prepare(config, settings)
+    assert shown.digest == data.digest
+    assert [row.position for row in shown.rows] == list(data.index[11:14])
     for change in ({"training": {"max_length": 16}}, {"method": LOSSES["all"]}, {"data": {"system_prompt": "x"}}):
         assert preview(run_config(rows, **change), settings=settings, tokenizer=tokenizer).digest != shown.digest
 
@@ -262,18 +277,17 @@ def test_left_out_rows_leave_preview_and_run_equal(run_config: Make, settings: S
     rows[2] = {"conversations": [{"from": "human", "value": "no answer came"}]}
     config = run_config(rows, data={"eval_fraction": 0})
     data = prepare(config, settings)
-    assert data.left_out == (2,) and 2 not in data.train_index and len(data.train) == 11
+    assert 2 not in data.index and len(data.train) == 11
     assert "Rows: 3" in data.notes[0]
-    made = tokenize(data, method=config.method, tokenizer=tokenizer, max_length=1024)
     shown = preview(config, settings=settings, tokenizer=tokenizer, rows=4)
-    assert shown.digest == made.digest
+    assert shown.digest == data.digest
     assert [row.row for row in shown.rows] == [0, 1, 3] and "Rows: 3" in shown.notes[0]
 
 
 def test_no_trainable_token_names_the_lever(run_config: Make, settings: Settings) -> None:
-    config = run_config([{"instruction": LONG, "output": "late"}] * 8)  # one of which is held out
+    config = run_config([{"instruction": LONG, "output": "late"}] * 8, training={"max_length": 64})
     with pytest.raises(DataError, match="0 of 8 rows keep a trainable token at max_length 64"):
-        tokenize(prepare(config, settings), method=config.method, tokenizer=make_tokenizer(), max_length=64)
+        prepare(config, settings)
 
 
 def test_no_chat_template_is_a_sentence_and_plain_text_needs_none(run_config: Make, settings: Settings) -> None:
@@ -288,32 +302,68 @@ def test_a_template_that_refuses_a_row_names_it(run_config: Make, settings: Sett
     tokenizer = make_tokenizer(chat_template=strict + "{% endfor %}" + CHATML)
     rows = [{"instruction": "hello" if number != 6 else "BAD", "output": "ok"} for number in range(9)]
     config = run_config(rows, data={"eval_fraction": 0})
-    with pytest.raises(DataError, match=r"rows.jsonl, row 7: .*no BAD here"):
-        tokenize(prepare(config, settings), method=config.method, tokenizer=tokenizer, max_length=64)
-    with pytest.raises(DataError, match="row 7"):
-        preview(config, settings=settings, tokenizer=tokenizer)
+    with pytest.raises(DataError, match=r"1 of 9 rows cannot be used.*no BAD here.*Rows: 7 "):
+        prepare(config, settings, tokenizer)
+    shown = preview(config, settings=settings, tokenizer=tokenizer, rows=9)
+    assert len(shown.rows) == 8 and "no BAD here" in str(shown.problems[6])
 
 
 def test_assistant_loss_says_what_it_needs(run_config: Make, settings: Settings) -> None:
-    unmarked = CHATML.replace("{% generation %}", "").replace("{% endgeneration %}", "")
-    with pytest.raises(DataError, match="assistant_only_loss needs a chat template"):
-        preview(
-            run_config(ROWS["alpaca"], method=LOSSES["assistant"]),
-            settings=settings,
-            tokenizer=make_tokenizer(chat_template=unmarked),
-        )
+    rows = ROWS["text"]
     with pytest.raises(DataError, match="assistant_only_loss needs conversations"):
-        preview(run_config(ROWS["text"], method=LOSSES["assistant"]), settings=settings, tokenizer=make_tokenizer())
+        preview(run_config(rows, method=LOSSES["assistant"]), settings=settings, tokenizer=make_tokenizer())
+
+
+def test_assistant_turns_are_found_without_marks_in_the_template(run_config: Make, settings: Settings) -> None:
+    config = run_config(ROWS["messages"], method=LOSSES["assistant"], data={"eval_fraction": 0})
+    unmarked = CHATML.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    marked = preview(config, settings=settings, tokenizer=make_tokenizer(), rows=9)
+    found = preview(config, settings=settings, tokenizer=make_tokenizer(chat_template=unmarked), rows=9)
+    assert [row.lanes for row in found.rows] == [row.lanes for row in marked.rows]
 
 
 def test_system_prompt_over_plain_text_names_the_lever(run_config: Make, settings: Settings) -> None:
     for rows in PLAIN:
+        config = run_config(ROWS[rows], data={"system_prompt": "be kind"})
         with pytest.raises(ConfigError, match=r"data\.system_prompt is set"):
-            preview(
-                run_config(ROWS[rows], data={"system_prompt": "be kind"}),
-                settings=settings,
-                tokenizer=make_tokenizer(),
-            )
+            preview(config, settings=settings, tokenizer=make_tokenizer())
+
+
+PAIRS = [
+    {"prompt": "which cat?", "chosen": "the black one", "rejected": "the black dog"},
+    {"prompt": ODD, "chosen": f"{ODD} yes", "rejected": f"{ODD} no"},
+]
+
+
+def test_pairs_are_two_lanes_that_share_the_prompt(run_config: Make, settings: Settings) -> None:
+    tokenizer = make_tokenizer()
+    shown = preview(run_config(PAIRS, method="dpo", data={"eval_fraction": 0}), settings=settings, tokenizer=tokenizer)
+    for row, pair in zip(shown.rows, PAIRS, strict=True):
+        assert [lane.name for lane in row.lanes] == ["chosen", "rejected"]
+        for lane in row.lanes:
+            trained = "".join(text for text, on in zip(lane.texts, lane.supervised, strict=True) if on)
+            assert trained.startswith(pair[lane.name])
+        chosen, rejected = row.lanes
+        assert chosen.ids[: chosen.shared] == rejected.ids[: chosen.shared] and chosen.shared > 0
+    face = shown.as_json()["rows"][0]
+    assert set(face["lanes"]) == {"chosen", "rejected"}
+    assert face["supervised"] == sum(lane["supervised"] for lane in face["lanes"].values())
+
+
+def test_a_label_is_part_of_the_face(run_config: Make, settings: Settings) -> None:
+    rows = [{"prompt": "q", "completion": "a", "label": True}, {"prompt": "q", "completion": "b", "label": False}]
+    shown = preview(
+        run_config(rows, method="kto", data={"eval_fraction": 0}), settings=settings, tokenizer=make_tokenizer()
+    )
+    assert [row["label"] for row in shown.as_json()["rows"]] == [True, False]
+
+
+def test_rows_can_be_asked_for_by_position(run_config: Make, settings: Settings) -> None:
+    rows = [{"question": f"q{number}", "answer": f"a{number}"} for number in range(30)]
+    config = run_config(rows)
+    shown = preview(config, settings=settings, tokenizer=make_tokenizer(), positions=[29, 3])
+    assert [row.raw["question"] for row in shown.rows] == ["q29", "q3"]
+    assert shown.digest == preview(config, settings=settings, tokenizer=make_tokenizer()).digest
 
 
 def test_preview_is_quick_and_reads_only_what_it_shows(

@@ -46,9 +46,8 @@ def test_what_stands_in_a_value_is_not_read_as_a_template() -> None:
 
 def test_braces_placeholders_and_paths_in_a_template() -> None:
     row = {"instruction": "q", "meta": {"tags": ["t"]}, "output": "a"}
-    made = remarked(
-        row, prompt_template='{{"x": 1}} {{who}} {meta.tags[0]} { instruction }', placeholders={"who": "Ann"}
-    )
+    main = '{{"x": 1}} {{who}} {meta.tags[0]} { instruction }'
+    made = remarked(row, prompt_template=main, placeholders={"who": "Ann"})
     assert made.columns["prompt"] == '{"x": 1} Ann t q'
 
 

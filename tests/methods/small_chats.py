@@ -33,7 +33,7 @@ THINKER = SMOL.replace("'<|im_start|>assistant\n' }}", "'<|im_start|>assistant\n
 LATE_END = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}"
     "{% if not loop.last %}{{ '<|im_end|>\n' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_end|>\n<|im_start|>assistant\n' }}{% else %}{{ eos_token }}{% endif %}"
+    "{% if add_generation_prompt %}{{ '<|im_end|>\n<|im_start|>assistant\n' }}{% else %}<|endoftext|>{% endif %}"
 )
 
 TEMPLATES = {

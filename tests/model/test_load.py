@@ -174,26 +174,6 @@ def test_missing_pad_token_is_chosen_among_those_there(folder, settings, change)
     assert any(tokenizer.pad_token in note for note in tokenizer_notes(tokenizer, config))
 
 
-def test_chat_template_missing_then_chatml(folder, settings):
-    from trl.chat_template_utils import has_generation_markers
-
-    (folder / "chat_template.jinja").unlink()
-    plain = ModelConfig(model_name_or_path=str(folder))
-    tokenizer = load_tokenizer(plain, settings)
-    assert tokenizer.chat_template is None
-    assert any("chatml" in note for note in tokenizer_notes(tokenizer, plain))
-    chatml = load_tokenizer(plain.model_copy(update={"chat_template": "chatml"}), settings)
-    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
-    text = chatml.apply_chat_template(turns, tokenize=False)
-    assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n"
-    prompt = chatml.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
-    assert text.startswith(prompt)
-    assert has_generation_markers(chatml.chat_template)
-    masked = chatml.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
-    kept = [i for i, keep in zip(masked["input_ids"], masked["assistant_masks"], strict=True) if keep]
-    assert chatml.decode(kept) == "Ho<|im_end|>"
-
-
 def test_the_tokenizer_is_cached_until_its_files_change(folder, settings):
     config = ModelConfig(model_name_or_path=str(folder))
     first = load_tokenizer(config, settings)

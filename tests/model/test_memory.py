@@ -68,13 +68,11 @@ def test_smollm2_is_described_before_it_is_fetched(settings):
     assert not settings.cache.exists()
 
 
-def test_no_chat_template_is_noted_with_its_lever(folder, settings):
+def test_a_missing_chat_template_is_noted_with_what_stands_in(folder, settings):
     (folder / "chat_template.jinja").unlink()
-    config = ModelConfig(model_name_or_path=str(folder))
-    facts = describe(config, settings)
-    assert not facts.chat_template
-    assert any("chatml" in note for note in facts.notes)
-    assert describe(config.model_copy(update={"chat_template": "chatml"}), settings).chat_template
+    facts = describe(ModelConfig(model_name_or_path=str(folder)), settings)
+    assert facts.chat_template
+    assert any("no chat template, so chatml is used" in note for note in facts.notes)
 
 
 @pytest.mark.parametrize("quantization", ["8-bit", "4-bit"])

@@ -39,7 +39,7 @@ def test_the_planned_steps_are_the_trainers(
         Parts(
             model=model,
             tokenizer=staged.tokenizer,
-            train=staged.tokenized.train,
+            train=staged.prepared.train,
             eval=None,
             peft_config=peft_config(config.adapter, model),
             arguments=trainer_arguments(config, device="cpu", dtype="float32", has_eval=False),
@@ -48,7 +48,7 @@ def test_the_planned_steps_are_the_trainers(
         )
     )
     *_, expected = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
-    sequences = config.method.sequences(staged.tokenized.train, max_length=config.training.max_length)
+    sequences = config.method.sequences(staged.prepared.train, max_length=config.training.max_length)
     assert sequences == len(trainer.train_dataset)
     assert steps_of(config.training, sequences) == expected
 

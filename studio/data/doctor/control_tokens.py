@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from studio.data.doctor.base import Check, Chunk, Context, Finding, Marks, View, marked
+from studio.data.doctor.text import TextBlock
 from studio.errors import DataError
 
 LEAD = 2  # bytes of a control token that are searched for; the rest is compared there
@@ -26,7 +27,7 @@ class ControlTokens(Check):
             return {}
         leads, pattern = _search(context.special_texts)
         text = chunk.text
-        found = [(match.start(), match[0]) for lead in leads for match in text.matches(lead, pattern)]
+        found = [(at, match[0]) for at in _starts(text, leads) if (match := pattern.match(text.data, at))]
         if not found:
             return {}
         names = dict.fromkeys(token.decode() for _, token in found[:200])
@@ -57,8 +58,21 @@ class ControlTokens(Check):
         return [self.found(sentence, positions, levers)]
 
 
+def _starts(text: TextBlock, leads: tuple[bytes, ...]) -> list[int]:
+    """Where the first two bytes of a control token stand."""
+    import numpy as np
+
+    found: list[int] = []
+    for first in dict.fromkeys(lead[:1] for lead in leads):
+        at = np.flatnonzero(text.codes[:-1] == first[0])
+        second = np.zeros(256, dtype=bool)
+        second[[lead[1] for lead in leads if lead[:1] == first]] = True
+        found += at[second[text.codes[at + 1]]].tolist()
+    return found
+
+
 @lru_cache(maxsize=8)
 def _search(tokens: tuple[str, ...]) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     """How the tokens begin, and a pattern for all of them, the longest first."""
-    encoded = sorted((token.encode() for token in tokens), key=len, reverse=True)
+    encoded = sorted((token.encode() for token in tokens if len(token.encode()) >= LEAD), key=len, reverse=True)
     return tuple(dict.fromkeys(token[:LEAD] for token in encoded)), re.compile(b"|".join(map(re.escape, encoded)))

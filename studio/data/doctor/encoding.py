@@ -18,9 +18,10 @@ _GARBLED = re.compile(
     + rb"|\xc3\xa2(?:\xe2\x82\xac|\xc2\x80)" + _REST  # punctuation: ’ as â€™
     + rb"|(?:\xc3[\x90\x91]" + _REST + rb"){2}"  # Cyrillic: два as Ð´Ð²Ð°
     + rb"|(?:\xc3[\xa4-\xa9]" + _REST + _REST + rb"){2}"  # Chinese: 你好 as ä½ å¥½
+    + rb"|\xc3\xaf\xc2(?:\xbf\xc2\xbd|\xbb\xc2\xbf)"  # U+FFFD as ï¿½, the BOM as ï»¿
 )  # fmt: skip
-_NAMED = tuple(word.encode() for word in ("锟斤拷", "ï¿½", "ï»¿"))  # U+FFFD and the BOM, garbled once more
-_STARTS = (0x82, 0x83, 0xA2, 0x90, 0x91, *range(0xA4, 0xAA))
+_CHINESE = "锟斤拷".encode()  # U+FFFD twice, read as GBK
+_STARTS = (0x82, 0x83, 0xA2, 0x90, 0x91, 0xAF, *range(0xA4, 0xAA))
 _FOLLOWS = (0xC2, 0xC5, 0xC6, 0xCB, 0xE2)
 
 
@@ -34,15 +35,14 @@ class Encoding(Check):
 
         text = chunk.text
         found: list[tuple[int, int]] = []
-        low = text.codes < 0x20
-        if low.any():
-            odd = np.flatnonzero(low)
-            codes = text.codes[odd]
-            found += [(int(at), CONTROL) for at in odd[(codes < 0x09) | ((codes > 0x0D) & (codes != 0x1B))]]
+        low = text.codes < 0x09
+        low |= (text.codes - np.uint8(0x0E)) < np.uint8(0x0D)  # up to escape, which terminals' colours begin with
+        found += [(int(at), CONTROL) for at in np.flatnonzero(low)]
         if not text.data.isascii():
-            found += [(at, REPLACED) for at in text.find(_REPLACEMENT)]
-            found += [(at, GARBLED) for word in _NAMED for at in text.find(word)]
-            found += [(at, GARBLED) for at in _garbled(text)]
+            third = np.flatnonzero(text.codes == _REPLACEMENT[0])  # a search for bytes is slow where all are high
+            third = third[(text.codes[third + 1] == _REPLACEMENT[1]) & (text.codes[third + 2] == _REPLACEMENT[2])]
+            found += [(int(at), REPLACED) for at in third]
+            found += [(at, GARBLED) for at in (*text.find(_CHINESE), *_garbled(text))]
         if not found:
             return {}
         rows = text.rows_at([at for at, _ in found])

@@ -89,12 +89,19 @@ def common(runs: U32, starts: Offsets, prints: U64, *, fewest: int = FEWEST_COMM
     import numpy as np
 
     _, first = np.unique(prints, return_index=True)
-    once = np.zeros(len(prints), dtype=bool)
-    once[first] = True
-    if not once.all():
-        runs = runs[np.repeat(once, np.diff(starts))]
-    counts = np.bincount(runs >> np.uint32(32 - TABLE_BITS), minlength=1 << TABLE_BITS)
-    found: npt.NDArray[np.bool_] = counts > max(len(first) * COMMON_SHARE, fewest)
+    limit = max(len(first) * COMMON_SHARE, fewest)
+    places = runs >> np.uint32(32 - TABLE_BITS)
+    counts = np.bincount(places, minlength=1 << TABLE_BITS)
+    hot = np.flatnonzero(counts > limit)
+    found = np.zeros(1 << TABLE_BITS, dtype=bool)
+    if len(hot):  # a row that says the same again and again counts once as well
+        number = np.full(1 << TABLE_BITS, -1, dtype=np.int32)
+        number[hot] = np.arange(len(hot))
+        numbers = number[places]
+        often = numbers >= 0
+        seen = np.zeros((len(prints), len(hot)), dtype=bool)
+        seen[np.repeat(np.arange(len(prints)), np.diff(starts))[often], numbers[often]] = True
+        found[hot] = seen[first].sum(axis=0) > limit
     return found
 
 

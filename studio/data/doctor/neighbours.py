@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Flat = tuple[npt.NDArray[np.int32], Positions]  # ids of some rows, and where each begins
 
 ALIKE = 0.8  # the share of runs that two rows must have in common
-SAMPLED = 2000  # rows that tell which runs are common
+SAMPLED = 1000  # rows that tell which runs are common
 AT_ONCE = 4096  # pairs verified at once
 FEWEST_RUNS = 4  # of its own that a row must have to be compared
 
@@ -38,11 +38,11 @@ def groups(
     """
     import numpy as np
 
-    _, firsts = np.unique(prints, return_index=True)
-    firsts = np.sort(firsts[(bands[firsts] != NO_BAND).any(axis=1)])
+    _, first, inverse = np.unique(prints, return_index=True, return_inverse=True)
+    firsts = np.sort(first[(bands[first] != NO_BAND).any(axis=1)])
     parent = np.arange(len(prints), dtype=np.int64)
     if len(firsts) < 2:
-        return parent
+        return np.asarray(first[inverse])
     table = _common_of(firsts, rows)
     for band in range(bands.shape[1]):
         for pairs in _pairs(bands[firsts, band], firsts):
@@ -51,9 +51,9 @@ def groups(
             apart = pairs[(parent[one] != parent[other]) & (kinds[one] == kinds[other])]
             for start in range(0, len(apart), AT_ONCE):
                 some = apart[start : start + AT_ONCE]
-                for first, second in some[_alike(some, rows, table)]:
-                    _unite(parent, int(first), int(second))
-    return _roots(parent)
+                for earlier, later in some[_alike(some, rows, table)]:
+                    _unite(parent, int(earlier), int(later))
+    return np.asarray(_roots(parent)[first[inverse]])
 
 
 def flat(positions: Positions, rows: Callable[[Positions], Iterator[Encoded]]) -> Flat:

@@ -131,6 +131,7 @@ class Report:
             "padding": {"batch_size": self.padding.batch_size, "share": round(self.padding.share, 6)},
             "packing": None if self.packing is None else {
                 "blocks": self.packing.blocks, "efficiency": round(self.packing.efficiency, 6),
+                "exact": self.packing.exact,
             },
             "findings": [one.as_json(self.where) for one in self.findings],
             "fine": list(self.fine),

@@ -32,8 +32,8 @@ class Tokenized(Format):
     def render(self, row: Row, how: Rendering) -> Rendered:
         if how.system_prompt or how.tools:
             raise ConfigError(
-                "data.system_prompt or data.tools is set, but these rows are tokens already, to which none can be added. "
-                "Remove the setting."
+                "data.system_prompt or data.tools is set, but these rows are tokens already, "
+                "to which none can be added. Remove the setting."
             )
         ids = _numbers(row, how, "input_ids", least=0)
         if not ids:

@@ -53,7 +53,7 @@ def _tool(written: Any) -> Tool:
     wrapped = isinstance(tool, dict) and isinstance(tool.get("function"), dict)
     function = tool["function"] if wrapped else tool
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or not name.strip():
+    if not _is_name(name):
         raise DataError("A tool has no name: {tool}.", tool=_short(written))
     parameters = function.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
@@ -81,7 +81,7 @@ def _call(written: Any) -> Tool:
     function = call.get("function") if isinstance(call, dict) else None
     inner = function if isinstance(function, dict) else call
     name = inner.get("name") if isinstance(inner, dict) else None
-    if not isinstance(name, str) or not name.strip():
+    if not _is_name(name):
         raise DataError("A tool call has no name: {call}.", call=_short(written))
     given: Any = next((inner[key] for key in _ARGUMENTS if inner.get(key) is not None), {})
     if isinstance(given, str):
@@ -123,6 +123,11 @@ def read_json(text: str) -> Any:
         return ValueError("nested too deeply")
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and not value.isspace() and value != ""
+
+
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
+    text = text[:200].encode("utf-8", "backslashreplace").decode("utf-8")  # half a surrogate pair cannot be shown
     return text if len(text) <= 80 else f"{text[:79]}…"

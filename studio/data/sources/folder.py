@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from studio.settings import Settings
 
 MOST_FILES = 10_000
+ALIKE_SHOWN = 3  # notes
 MOST_ENTRIES = 100_000  # looked at; a folder with more is none of data
 NO_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json"}
 # The words by which `datasets` tells splits apart.
@@ -201,6 +202,23 @@ class UnreadRows(ListRows):
         return [self._error] * (stop - start)
 
 
+def _gathered(notes: list[DataError]) -> list[DataError]:
+    """What the files' readers note; of many alike, the first and how many more."""
+    made: list[DataError] = []
+    for template in dict.fromkeys(note.template for note in notes):
+        alike = [note for note in notes if note.template == template]
+        if len(alike) <= ALIKE_SHOWN:
+            made.extend(alike)
+        else:
+            more = len(alike) - 1
+            made.append(DataError("{problem} The same holds for {count} more files.", problem=alike[0], count=more))
+    return made
+
+
+def _unread(file: SteadyFile, error: DataError) -> Table:
+    return Table(name=file.name, rows=UnreadRows(error), columns=(), identity=lambda: file.digest)
+
+
 def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[DataError, ...]) -> Table:
     tables: list[Table] = []
     empty: list[str] = []
@@ -213,9 +231,7 @@ def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[
                 empty.append(file.name)
                 continue
             errors.append(error)
-            tables.append(
-                Table(name=file.name, rows=UnreadRows(error), columns=(), identity=lambda file=file: file.digest)
-            )
+            tables.append(_unread(file, error))
     if errors and len(errors) == len(tables):
         raise errors[0]
     if not tables:
@@ -237,6 +253,6 @@ def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[
         columns=tuple(dict.fromkeys(column for table in tables for column in table.columns)),
         identity=lambda: digest_of(*(f"{table.name} {table.identity}" for table in tables)),
         size_bytes=sum(file.size for file in files),
-        notes=tuple(dict.fromkeys((*notes, *(note for table in tables for note in table.notes)))),
+        notes=(*notes, *_gathered([note for table in tables for note in table.notes])),
         changed=lambda: any(file.changed() for file in files),
     )

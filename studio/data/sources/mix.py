@@ -1,9 +1,13 @@
-"""Several sources drawn from by weight: which row of which comes when, as `datasets` interleaves them. Reads no row."""
+"""Several sources drawn from by weight: which row of which comes when. Reads no row.
+
+The order is that of `datasets.interleave_datasets` with the same seed, which takes 80 times as long for it; a test
+holds both side by side.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import DataError
 
@@ -14,7 +18,8 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int64]
 
 STRATEGIES = ("first_exhausted", "all_exhausted")
-MOST_MIXED = 50_000_000  # rows; `all_exhausted` repeats the small ones until the last is used up
+MOST_MIXED = 50_000_000  # rows; `all_exhausted` repeats the small sources until the last is used up
+DRAWN_AT_ONCE = 1000  # as `datasets` draws: another size would be another order
 
 
 def interleave(
@@ -22,19 +27,42 @@ def interleave(
 ) -> tuple[Numbers, Numbers]:
     """(source, row) of every mixed row. `weights` need not add up to 1; without them the sources take turns."""
     import numpy as np
-    from datasets import Dataset, disable_progress_bars, interleave_datasets
 
     _check(lengths, weights, strategy)
-    disable_progress_bars()
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    parts = [
-        Dataset.from_dict({"row": np.arange(offsets[number], offsets[number + 1])}) for number in range(len(lengths))
+    until = min if strategy == "first_exhausted" else max
+    if weights is None:
+        turns = until(lengths)
+        source = np.tile(np.arange(len(lengths), dtype=np.int64), turns)
+        row = np.repeat(np.arange(turns, dtype=np.int64), len(lengths)) % np.asarray(lengths)[source]
+        return source, row
+    source = _drawn(lengths, weights, seed=seed, strategy=strategy)
+    row = np.empty_like(source)
+    for number, length in enumerate(lengths):
+        places = np.flatnonzero(source == number)
+        row[places] = np.arange(len(places)) % length
+    return source, row
+
+
+def _drawn(lengths: Sequence[int], weights: Sequence[float], *, seed: int, strategy: str) -> Numbers:
+    """Sources in the order they are drawn, up to the draw that uses up the first of them, or the last."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    share = [weight / sum(weights) for weight in weights]
+    enough = any if strategy == "first_exhausted" else all
+    blocks: list[Numbers] = []
+    counts = np.zeros(len(lengths), dtype=np.int64)
+    while not enough(count >= length for count, length in zip(counts.tolist(), lengths, strict=True)):
+        block = rng.choice(len(lengths), size=DRAWN_AT_ONCE, p=share)
+        blocks.append(block)
+        counts += np.bincount(block, minlength=len(lengths))
+    drawn = np.concatenate(blocks).astype(np.int64)
+    ends = [
+        int(np.flatnonzero(drawn == number)[length - 1])
+        for number, length in enumerate(lengths)
+        if counts[number] >= length
     ]
-    probabilities = [weight / sum(weights) for weight in weights] if weights is not None else None
-    mixed: Any = interleave_datasets(parts, probabilities=probabilities, seed=seed, stopping_strategy=strategy)
-    rows = np.asarray(mixed.with_format("numpy")["row"][:], dtype=np.int64)
-    source = np.searchsorted(offsets, rows, side="right") - 1
-    return source, rows - offsets[source]
+    return drawn[: (min(ends) if strategy == "first_exhausted" else max(ends)) + 1]
 
 
 def _check(lengths: Sequence[int], weights: Sequence[float] | None, strategy: str) -> None:
@@ -44,13 +72,14 @@ def _check(lengths: Sequence[int], weights: Sequence[float] | None, strategy: st
             "all_exhausted (repeat sources until each is used up).",
             strategy=strategy,
         )
-    if weights is None or strategy == "first_exhausted":
-        expected = 0.0
-    else:
-        expected = max(length * sum(weights) / weight for length, weight in zip(lengths, weights, strict=True))
+    if min(lengths) < 1 or (weights is not None and min(weights) <= 0):
+        raise DataError("Every source that is mixed needs at least one row and a weight above 0.")
+    shares = [1.0] * len(lengths) if weights is None else weights
+    rows = [length * sum(shares) / share for length, share in zip(lengths, shares, strict=True)]
+    expected = min(rows) if strategy == "first_exhausted" else max(rows)
     if expected > MOST_MIXED:
         raise DataError(
-            "Mixed until every source is used up, about {rows} rows would come out; at most {most} can be. "
+            "About {rows} rows would come out of the mixed sources; at most {most} can. "
             "Set data.mix_strategy: first_exhausted, or weights closer to the sizes of the sources.",
             rows=f"{round(expected):,}",
             most=f"{MOST_MIXED:,}",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-_END = re.compile(r"{%- set end_of_turn = '([^']+)' %}")
+_END = re.compile(r"{%- set end_of_turn = '(?:[^'\\]|\\.)+' %}")
 
 
 @dataclass(frozen=True)

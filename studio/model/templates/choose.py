@@ -89,7 +89,7 @@ def _check(text: str, *, origin: Path | None) -> None:
     try:
         _compile_jinja_template(text)
     except TemplateSyntaxError as error:
-        line, problem = error.lineno, first_line(error.message or error)
+        line, problem = error.lineno, first_line(error)
         if origin is not None:
             raise ConfigError(
                 "{file}, line {line}: not valid Jinja ({problem}).", file=origin, line=line, problem=problem

@@ -1,195 +1,198 @@
-"""The Data tab: which rows, what they mean, and the tokens the trainer will see. Loads no weights."""
+"""The Data tab: which rows, what they mean, the tokens the trainer will see, and what the doctor says of every row.
+
+Loads no weights. A choice is answered twice: by the preview at once, then by the look at every row, which a timer
+follows as long as it goes on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from studio.config import RunConfig
-from studio.config.data import STARTER
-from studio.data.formats import FORMATS
-from studio.errors import ConfigError
-from studio.ui import preview, tokens
-from studio.ui.draft import Unfinished
+from studio.errors import StudioError
+from studio.ui import doctor, histogram, table, tokens
+from studio.ui.draft import Values
 from studio.ui.form import edited
-from studio.ui.guard import guard
+from studio.ui.guard import guard, here
+from studio.ui.meaning import MeaningForm
+from studio.ui.methods import MethodForm
 from studio.ui.page import Page
-from studio.ui.preview import AUTO, NEEDS, ROLES
+from studio.ui.preview import NEEDS, Keep, Previews, not_here
+from studio.ui.sources import SourceForm, chosen
 from studio.ui.uploads import store_upload
 
-LOSSES = ("completion", "assistant", "all")
+PACE = 0.8  # seconds between two questions how far the look at every row is
+
+
+@dataclass
+class Parts:
+    """The tab's components."""
+
+    source: SourceForm
+    meaning: MeaningForm
+    method: MethodForm
+    bars: Any
+    view: Any
+    card: Any
+    doctor: Any
+    timer: Any
 
 
 def build(page: Page) -> None:
     """The two halves, and what follows each choice."""
     with page.halves():
         with page.choices():
-            source = _source_card(page)
-            meaning = _meaning_card(page)
-            _learnt_card(page)
-        with page.living(), page.card(elem_id="data-card"):
-            view = tokens.row_bar()
-            card = tokens.token_card()
-    page.later(lambda: _wire(page, {**source, **meaning, "view": view, "card": card}))
+            with page.card("data.title", elem_id="data-source-card"):
+                source = SourceForm(page)
+                meaning = MeaningForm(page)
+                method = MethodForm(page)
+                meaning.lengths()
+                meaning.more()
+            with page.card(elem_id="data-histogram-card"):
+                bars = histogram.histogram_card()
+        with page.living():
+            with page.card(elem_id="data-card"):
+                view = tokens.row_bar()
+                card = tokens.token_card()
+            with page.card(elem_id="data-doctor-card"):
+                found = doctor.doctor_card()
+    page.refs["method-form"] = method
+    timer = gr.Timer(PACE, active=False)
+    parts = Parts(source, meaning, method, bars, view, card, found, timer)
+    page.later(lambda: _wire(page, parts))
 
 
-def _source_card(page: Page) -> dict[str, Any]:
-    t, local = page.i18n, page.services.settings.allows_local_paths
-    kinds = ["starter", "upload", *(["path"] if local else []), "hub"]
-    with page.card("data.title", elem_id="data-source-card"):
-        kind = gr.Radio(
-            [(t(f"data.sources.{one}"), one) for one in kinds],
-            value="starter", label=t("data.source"), show_label=False, elem_id="data-kind", elem_classes=["seg"],
-            interactive=True,
-        )  # fmt: skip
-        upload = gr.File(
-            label=t("data.upload"), show_label=False, elem_id="data-upload",
-            elem_classes=["for-upload"], height=96, interactive=True,
-        )  # fmt: skip
-        stored = gr.Textbox("", visible="hidden", elem_id="data-stored")
-        path = gr.Textbox(
-            "", label=t("data.path"), info=t("data.path_help"), placeholder="/data/rows.jsonl", max_lines=1,
-            elem_id="data-path", elem_classes=["for-path"], interactive=True,
-        )  # fmt: skip
-        hub = gr.Textbox(
-            "", label=t("data.hub"), info=t("data.hub_help"), placeholder="owner/name", max_lines=1, elem_id="data-hub",
-            elem_classes=["for-hub"], interactive=True,
-        )  # fmt: skip
-        split = page.form.widget("data", "split", elem_classes=["for-hub"])
-    page.draft.add("data", "split", split)
-    uploads = page.services.settings.uploads_dir
-    page.draft.join(
-        ("data.source",), (kind, stored, path, hub),
-        read=_read_source, show=lambda config: _show_source(config.data.source, uploads),
-    )  # fmt: skip
-    return {"kind": kind, "upload": upload, "stored": stored, "path": path, "hub": hub, "split": split}
-
-
-def _read_source(kind: str, stored: str, path: str, hub: str) -> dict[str, Any]:
-    chosen = {"upload": stored, "path": path, "hub": hub}.get(kind, STARTER)
-    if not chosen or not chosen.strip():
-        raise Unfinished("No data is chosen yet. Upload a file or name one, or take the starter.")
-    return {"data.source": chosen.strip()}
-
-
-def _show_source(source: str, uploads: Path) -> tuple[str, str, str, str]:
-    """(kind, stored upload, path, hub id) for a source."""
-    from studio.data.sources import kind_of
-
-    if source == STARTER:
-        return "starter", "", "", ""
-    if kind_of(source) == "hub":
-        return "hub", "", "", source
-    if uploads in Path(source).parents:
-        return "upload", source, "", ""
-    return "path", "", source, ""
-
-
-def _meaning_card(page: Page) -> dict[str, Any]:
-    t = page.i18n
-    with page.card("data.meaning", elem_id="data-meaning-card"):
-        choices = [(t("data.formats.auto"), "auto"), *((name, name) for name in FORMATS)]
-        layout = page.form.widget("data", "format", choices=choices, kind=gr.Dropdown, filterable=False)
-        with gr.Row(elem_classes=["roles"]):
-            roles = {
-                name: gr.Dropdown(
-                    [AUTO], value=AUTO, label=t(f"data.roles.{name}"), visible=False, elem_id=f"data-role-{name}",
-                    allow_custom_value=True, min_width=0, interactive=True,
-                )
-                for name in ROLES
-            }  # fmt: skip
-        prompt = page.form.widget("data", "system_prompt", lines=2, max_lines=6)
-    page.draft.add("data", "format", layout)
-    page.draft.add("data", "system_prompt", prompt)
-    page.draft.join(("data.columns",), tuple(roles.values()), read=_read_roles, show=_show_roles)
-    return {"format": layout, "roles": roles, "system_prompt": prompt}
-
-
-def _read_roles(*columns: str | None) -> dict[str, Any]:
-    chosen = {role: column or "" for role, column in zip(ROLES, columns, strict=True) if column != AUTO}
-    return {"data.columns": {role: column for role, column in chosen.items() if column is not None}}
-
-
-def _show_roles(config: RunConfig) -> list[str]:
-    return [config.data.columns.get(role, AUTO) for role in ROLES]
-
-
-def _learnt_card(page: Page) -> None:
-    t, form = page.i18n, page.form
-    with page.card("data.training", elem_id="data-learnt-card"):
-        loss = gr.Radio(
-            [(t(f"data.losses.{one}"), one) for one in LOSSES], value="completion", label=t("data.loss"),
-            info=t("data.loss_help"), elem_id="data-loss", elem_classes=["seg"], interactive=True,
-        )  # fmt: skip
-        with page.pair():
-            held = gr.Number(
-                10, label=t("data.held_out"), elem_id="data-eval_fraction", min_width=0, interactive=True, step=5,
-            )  # fmt: skip
-            length = form.widget("training", "max_length", info=None, min_width=0)
-        limit = form.widget("data", "max_train_rows", placeholder=t("data.all_rows"))
-    page.draft.join(
-        ("method.completion_only_loss", "method.assistant_only_loss"), (loss,), read=_read_loss, show=_show_loss
-    )
-    page.draft.join(("data.eval_fraction",), (held,), read=_read_held, show=_show_held)
-    page.draft.add("training", "max_length", length)
-    page.draft.add("data", "max_train_rows", limit)
-
-
-def _read_loss(loss: str) -> dict[str, Any]:
-    """Assistant turns overrule completion_only_loss, so that one is left as it was."""
-    if loss == "assistant":
-        return {"method.assistant_only_loss": True}
-    return {"method.assistant_only_loss": False, "method.completion_only_loss": loss == "completion"}
-
-
-def _show_loss(config: RunConfig) -> tuple[str]:
-    method: Any = config.method
-    return ("assistant" if method.assistant_only_loss else "completion" if method.completion_only_loss else "all",)
-
-
-def _read_held(percent: float | None) -> dict[str, Any]:
-    if not 0 <= (percent or 0) < 100:
-        raise ConfigError("Hold out is {percent} %. Give a share from 0 to less than 100.", percent=f"{percent:g}")
-    return {"data.eval_fraction": round((percent or 0) / 100, 10)}
-
-
-def _show_held(config: RunConfig) -> tuple[float]:
-    return (round(config.data.eval_fraction * 100, 8),)
-
-
-def _wire(page: Page, parts: dict[str, Any]) -> None:
-    """Every choice that changes a token asks for the preview again; a new source or format forgets the columns."""
-    draft, roles, view = page.draft, parts["roles"], parts["view"]
+def _wire(page: Page, parts: Parts) -> None:
+    """A new source or format forgets the columns; every other choice that changes a token keeps them."""
+    draft, source, view = page.draft, parts.source, parts.view
+    reports = doctor.Reports()
+    previews = Previews(page, roles=parts.meaning.roles, view=view, reports=reports)
     inputs = draft.components(*NEEDS) | {view}
-    outputs = [parts["card"], page.refs["tick-data"], *roles.values()]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+    outputs = [parts.card, page.refs["tick-data"], *parts.meaning.roles.values()]
+    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet = {**told, "trigger_mode": "always_last"}
 
-    def looking(keep: preview.Keep) -> Callable[[Mapping[Component, Any]], list[Any]]:
+    def looking(keep: Keep) -> Callable[[Values], list[Any]]:
         @guard
-        def look(values: Mapping[Component, Any]) -> list[Any]:
-            return preview.answer(page, values, roles=roles, view=view, keep=keep)
+        def look(values: Values) -> list[Any]:
+            return previews.answer(values, keep=keep)
 
         return look
 
     @guard
-    def store(path: str | None) -> str:
-        return str(store_upload(Path(path), page.services.settings)) if path else ""
+    def examine(values: Values) -> list[Any]:
+        return _examined(page, values, reports)
 
-    typed = {parts["path"], parts["hub"], parts["split"]}
-    gr.on([parts["kind"].input, parts["format"].input], looking("none"), inputs, outputs, **quiet)
-    named = [event for one in typed for event in (one.submit, one.blur)]
-    gr.on(named, looking("known"), inputs, outputs, **quiet)
-    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    sent = parts["upload"].upload(store, parts["upload"], parts["stored"], **told)
-    sent.success(looking("none"), inputs, outputs, **quiet)
-    sent.failure(lambda: None, None, parts["upload"], **told)
-    gone = parts["upload"].clear(lambda: "", None, parts["stored"], **told)
-    gone.success(looking("none"), inputs, outputs, **quiet)
-    widgets = draft.components("data", "method", "training.max_length", "model.chat_template", "model.revision")
-    followed = widgets - typed - {parts["kind"], parts["format"], parts["stored"], draft.rest}
-    events = [view.submit, draft.filled.change, page.refs["model"].change, *(edited(one) for one in followed)]
-    gr.on(events, looking("all"), inputs, outputs, **quiet)
+    @guard
+    def store(path: str | None) -> tuple[str, str]:
+        return (str(store_upload(Path(path), page.services.settings)) if path else ""), ""
+
+    seen = [parts.doctor, parts.bars, parts.timer]
+    asked = draft.components(*NEEDS)
+    # `.then` and not a second listener: those of one click run one after the other, and the preview comes first.
+    for events, keep in _events(page, parts):
+        gr.on(events, looking(keep), inputs, outputs, **quiet).then(examine, asked, seen, **told)
+    sent = source.upload.upload(store, source.upload, [source.stored, source.path], **told)
+    sent.success(looking("none"), inputs, outputs, **quiet).then(examine, asked, seen, **told)
+    sent.failure(lambda: None, None, source.upload, **told)
+    gone = source.upload.clear(lambda: "", None, source.stored, **told)
+    gone.success(looking("none"), inputs, outputs, **quiet).then(examine, asked, seen, **told)
+    gr.on([parts.timer.tick, page.refs["tab-data"].select], examine, asked, seen, **quiet)
+    _wire_levers(page, parts, seen, reports)
+    source.kind.input(
+        _seeded, [source.kind, source.stored, source.path, source.hub, source.split, source.mix], source.mix, **told
+    )
+    method = parts.method.kind
+    gr.on([method.change, page.refs["page"].load], None, method, None, js="name => window.TUNEFORK.method(name)")
+
+
+def _events(page: Page, parts: Parts) -> list[tuple[list[Any], Keep]]:
+    """What asks for the preview again, and which of the chosen columns stay chosen then."""
+    draft, source = page.draft, parts.source
+    widgets = draft.components(
+        "data", "method", "training.max_length", "training.truncation_mode", "model.chat_template"
+    )
+    # What is typed is looked at when one leaves it; the settings of the method stand in another tab.
+    typed = source.typed | {
+        one for one in widgets if isinstance(one, gr.Textbox) and one is not parts.meaning.max_length
+    }
+    elsewhere = {source.kind, source.stored, parts.meaning.format, draft.rest}
+    followed = widgets | draft.components("model.revision")
+    followed -= typed | elsewhere
+    late = typed - source.typed - elsewhere
+    named = [event for one in source.typed for event in (one.submit, one.blur)]  # type: ignore[attr-defined]
+    left = [one.blur for one in late]  # type: ignore[attr-defined]
+    return [
+        ([source.kind.input, parts.meaning.format.input], "none"),
+        (named, "known"),
+        (
+            [parts.view.submit, draft.filled.change, page.refs["model"].change, *left,
+             *(edited(one) for one in followed)],
+            "all",
+        ),
+    ]  # fmt: skip
+
+
+def _seeded(kind: str, stored: str, path: str, hub: str, split: str, mix: str) -> Any:
+    """A mix begins with the source that was chosen before, and a second line to fill in."""
+    if kind != "mix" or table.records(mix):
+        return gr.skip()
+    before = next((one for name in ("file", "hub") if (one := chosen(name, stored, path, hub))), "starter")
+    first = {"source": before, "weight": 1, "split": split or "train"}
+    return table.written([first, {"source": "", "weight": 1, "format": "auto", "split": "train"}])
+
+
+def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
+    """[the doctor's card, the histogram, the timer] for the form as it stands; begins the look where it is not."""
+    lang, services = here(), page.services
+    nothing = [doctor.empty(lang), histogram.empty(), gr.Timer(active=False)]
+    try:
+        config = page.draft.read(values, *NEEDS)
+        if not services.warmed.is_set() or not_here(config, services.settings):
+            return nothing
+        look = services.inspector.ask(config)
+        if look.scan is None:
+            going = look.error is None and not look.stopped
+            bars = histogram.looking() if going else histogram.empty()
+            return [doctor.payload(lang, look, config, None), bars, gr.Timer(active=going)]
+        report = reports.of(config, look.scan)
+    except StudioError:  # said in the card above, where the rows are
+        return nothing
+    shown = histogram.payload(lang, report, config)
+    return [doctor.payload(lang, look, config, report), shown, gr.Timer(active=False)]
+
+
+def _wire_levers(page: Page, parts: Parts, seen: list[Any], reports: doctor.Reports) -> None:
+    """What is clicked in the cards and changes the form: it is set in its widgets, where it is seen and can be undone."""
+    draft, quiet = page.draft, {"show_progress": "hidden", "api_visibility": "private"}
+    form = draft.components()
+
+    @guard
+    def change(values: Values, event: gr.EventData) -> dict[Component, Any]:
+        changes = getattr(event, "changes", None)
+        if not isinstance(changes, Mapping):
+            return {draft.rest: gr.skip()}
+        return draft.change(values, {str(key): value for key, value in changes.items()})
+
+    @guard
+    def treat(values: Values, event: gr.EventData) -> dict[Component, Any]:
+        act = (event._data or {}).get("act")
+        if act not in ("stop", "go_on"):
+            return change(values, event)
+        config = draft.read(values, *NEEDS)
+        inspector = page.services.inspector
+        (inspector.stop if act == "stop" else inspector.go_on)(config)
+        return dict(zip(seen, _examined(page, values, reports), strict=True))
+
+    @guard
+    def measure(values: Values, event: gr.EventData) -> dict[Component, Any]:
+        return draft.change(values, {"training.max_length": (event._data or {}).get("length")})
+
+    parts.doctor.select(treat, form, [*form, *seen], **quiet)
+    parts.card.select(change, form, [*form], **quiet)
+    parts.bars.select(measure, form, [*form], **quiet)

@@ -18,17 +18,17 @@ from studio.ui.guard import guard, here
 from studio.ui.live import LiveRuns
 from studio.ui.page import Page
 from studio.ui.plots import live_plot, watch
+from studio.ui.preview import method_name
 from studio.ui.words import say
 
 SIMPLE = (
     (("", "name"),),
-    (("method", "type"),),
     (("training", "learning_rate"), ("training", "num_train_epochs")),
     (("training", "per_device_train_batch_size"), ("training", "gradient_accumulation_steps")),
     (("training", "max_steps"), ("training", "seed")),
 )
 OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
-ELSEWHERE = frozenset({"max_length"})  # its one widget stands in the Data tab
+ELSEWHERE = frozenset({"max_length", "truncation_mode"})  # their one widget stands in the Data tab
 SHOW_LEVEL = "level => document.getElementById('train-more').classList.toggle('tf-gone', level !== 'advanced')"
 
 
@@ -82,12 +82,15 @@ def _settings(page: Page) -> list[Component]:
         with page.pair() if len(group) > 1 else nullcontext():
             for section, name in group:
                 knob(section, name, min_width=0)
+    method = page.refs["method-form"]
+    with gr.Column(elem_id="train-method", elem_classes=["two"]):
+        found.extend(method.render(advanced=False))
     with gr.Column(elem_id="train-more", elem_classes=["tf-gone", "two"]):
         rest = [name for name, field in TrainingConfig.knobs().items() if details(field).advanced]
         rest = [name for name in rest if name not in ELSEWHERE and not details(TrainingConfig.knobs()[name]).hidden]
         for name in rest:
             knob("training", name)
-        knob("method", "packing")
+        found.extend(method.render(advanced=True))
     level.change(None, level, None, js=SHOW_LEVEL)
     return found
 
@@ -147,7 +150,8 @@ def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Compo
     training = config.training
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     key, limit = ("train.length", training.max_length) if training.max_length else ("train.length_none", "")
-    parts_of_it = (ready.effect(lang, batch, found), say(lang, key, length=limit))
+    method = say(lang, "train.method", method=method_name(config.method.type))
+    parts_of_it = (method, ready.effect(lang, batch, found), say(lang, key, length=limit))
     text = ("" if lang == "zh" else " ").join(parts_of_it)
     return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text}
 

@@ -130,34 +130,35 @@ def read_json(file: SteadyFile, reading: Reading) -> Rows:
         return Rows(rows, sampled_columns(rows))
     found = find_structure(file, position, levels=2)
     lost = found.end is None or _first(file, found.end + 1)[1] is not None
-    if lost and _some_line_is_an_object(file, start):
+    if lost and _mostly_lines(file, start):
         return read_json_lines(file, reading)
     return _wrapped(file, found)
 
 
-def _elements(
-    file: SteadyFile, found: Structure, *, level: int, opening: int, closing: int | None, last: bool = True
-) -> ElementRows:
+def _elements(file: SteadyFile, found: Structure, *, level: int, opening: int, closing: int | None) -> ElementRows:
     """The elements of the list from `opening` to `closing`; a tail where the file does not end as it should."""
     import numpy as np
 
     commas = found.commas[level]
     end = file.size if closing is None else closing
-    commas = commas[(commas > opening) & (commas < end)]
-    marks = np.concatenate([[opening], commas, [end]]).astype(np.int64)
+    marks = np.concatenate([[opening], commas[(commas > opening) & (commas < end)], [end]]).astype(np.int64)
     if len(marks) - 1 > MOST_ROWS:
         raise too_many_rows(file.name, len(marks) - 1)
     blank = all(not piece.strip(_SPACE) for piece in file.chunks(int(marks[-2]) + 1, end))
     if blank and (len(marks) == 2 or closing is None):
         marks = marks[:-1]
-    tail = _tail(file, found, closing) if last else None
-    return ElementRows(file, marks, found.lines, tail=tail, broken=closing is None and found.broken)
+    if closing is not None:
+        return ElementRows(file, marks, found.lines, tail=_after(file, found, closing))
+    if len(marks) > 1:
+        rows = ElementRows(file, marks, found.lines, tail=None, broken=True)
+        if isinstance(rows.read(len(rows) - 1, len(rows))[0], DataError):
+            return rows
+    open_list = _problem(file, "the list is not closed", found.lines.line(file.size))
+    return ElementRows(file, marks, found.lines, tail=open_list)
 
 
-def _tail(file: SteadyFile, found: Structure, closing: int | None) -> DataError | None:
+def _after(file: SteadyFile, found: Structure, closing: int) -> DataError | None:
     """What is wrong behind the last element, if anything is."""
-    if closing is None:
-        return None if found.broken else _problem(file, "the list is not closed", found.lines.line(file.size))
     if file.read(closing, closing + 1) != b"]":
         return _problem(file, "the list is closed by }", found.lines.line(closing))
     if found.end is None:
@@ -250,7 +251,9 @@ def _columns(file: SteadyFile, found: Structure, members: dict[str, _Member]) ->
         raise _lost(file, found)
     columns: dict[str, CellRows] = {}
     for name, member in members.items():
-        cells = _elements(file, found, level=2, opening=member.start, closing=member.close(found), last=False)
+        cells = _elements(file, found, level=2, opening=member.start, closing=member.close(found))
+        if cells.tail is not None:
+            raise cells.tail
         columns[name] = CellRows(file, cells.marks, found.lines, tail=None)
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -259,9 +262,6 @@ def _columns(file: SteadyFile, found: Structure, members: dict[str, _Member]) ->
             file=file.name,
             lengths=", ".join(f"{name} {length}" for name, length in lengths.items()),
         )
-    after, more = _first(file, found.end + 1)
-    if more is not None:
-        raise _problem(file, "there is more after the first value", found.lines.line(after))
     return Rows(ColumnRows(columns), tuple(columns)) if next(iter(lengths.values())) else _none(file)
 
 
@@ -322,8 +322,10 @@ def _begins_like_lines(file: SteadyFile, start: int) -> bool:
     return len(lines) == 2 and _is_object(lines[0]) and lines[1].lstrip(_SPACE).startswith(b"{")
 
 
-def _some_line_is_an_object(file: SteadyFile, start: int) -> bool:
-    return any(_is_object(line) for line in _whole_lines(file, start)[:100])
+def _mostly_lines(file: SteadyFile, start: int) -> bool:
+    """Whether most of the first lines are objects by themselves."""
+    lines = _whole_lines(file, start)[:100]
+    return 2 * sum(map(_is_object, lines)) > len(lines)
 
 
 def _is_object(line: bytes) -> bool:

@@ -25,13 +25,11 @@ class Structure:
     """Positions of what matters in the first value of a file that begins with a bracket.
 
     `commas[level]`, `opens[level]` and `closes[level]` are those directly within level 1 (the outermost bracket), 2,
-    ...; a bracket counts for the level it opens. `end` is where the outermost bracket is closed; without it, `broken`
-    says whether the file ends in the middle of an element.
+    ...; a bracket counts for the level it opens. `end` is where the outermost bracket is closed, if it is.
     """
 
     start: int
     end: int | None
-    broken: bool
     commas: dict[int, Offsets]
     opens: dict[int, Offsets]
     closes: dict[int, Offsets]
@@ -57,7 +55,6 @@ def find_structure(file: SteadyFile, start: int, *, levels: int) -> Structure:
     return Structure(
         start=start,
         end=end,
-        broken=end is None and (scanner.depth > 1 or scanner.in_text),
         commas=scanner.joined("comma"),
         opens=scanner.joined("open"),
         closes=scanner.joined("close"),

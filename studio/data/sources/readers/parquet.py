@@ -24,10 +24,10 @@ PART_BYTES = 24 * 1024**2  # unpacked, that are kept as one
 
 @dataclass(frozen=True)
 class _Part:
-    """Some rows of a row group; `begin` counts within it."""
+    """Some rows of a row group; `number` counts its parts."""
 
     group: int
-    begin: int
+    number: int
     rows: int
 
 
@@ -41,26 +41,17 @@ class ParquetRows(BatchRows):
         self._next = -1  # the part that `_reading` gives next
 
     def batch(self, number: int) -> pa.Table:
-        if self._reading is None or not self._next <= number or self._parts[number].group != self._group():
-            first = number
-            while self._parts[first].begin:
-                first -= 1
-            self._reading, self._next = self._group_parts(first), first
-        try:
-            while True:
-                table = next(self._reading)
-                self._next += 1
-                if self._next > number:
-                    return table
-        except StopIteration as error:
-            self._reading = None
-            raise _invalid(self.file.name, "a row group has fewer rows than the footer says") from error
-        except DataError:
-            self._reading = None
-            raise
-
-    def _group(self) -> int:
-        return self._parts[self._next].group if self._next < len(self._parts) else -1
+        first = number - self._parts[number].number
+        reading = self._reading
+        if reading is None or not first < self._next <= number:
+            reading, self._next = self._group_parts(first), first
+        self._reading = None  # a reading that fails is not gone on with
+        for table in reading:
+            self._next += 1
+            if self._next > number:
+                self._reading = reading
+                return table
+        raise _invalid(self.file.name, "a row group has fewer rows than the footer says")
 
     def _group_parts(self, first: int) -> Iterator[pa.Table]:
         """The parts of one row group in turn."""
@@ -73,7 +64,10 @@ class ParquetRows(BatchRows):
             waiting: list[pa.RecordBatch] = []
             for size in sizes:
                 while sum(len(one) for one in waiting) < size:
-                    waiting.append(next(batches))
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
+                    waiting.append(batch)
                 table = pa.Table.from_batches(waiting)
                 self.file.check(raw.fileno())
                 yield table.slice(0, size)
@@ -94,7 +88,7 @@ def read_parquet(file: SteadyFile, reading: Reading) -> Rows:
     for number, group in enumerate(groups):
         size = max(1, PART_BYTES * group.num_rows // max(PART_BYTES, group.total_byte_size))
         for begin in range(0, group.num_rows, size):
-            parts.append(_Part(number, begin, min(size, group.num_rows - begin)))
+            parts.append(_Part(number, begin // size, min(size, group.num_rows - begin)))
     if not parts:
         raise no_rows(file.name)
     rows = ParquetRows(file, parts, repeated)

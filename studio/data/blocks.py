@@ -1,0 +1,73 @@
+"""Packed sequences as the trainer will see them: which rows share one, and where each begins anew. Packs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from studio.data.pipeline import Pipeline
+from studio.data.preview import TokenRow, token_rows
+from studio.methods.sft import SFT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from studio.config import RunConfig
+    from studio.data.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens [start, end) of a row. Its first token has position 0: attention does not reach over the border."""
+
+    row: TokenRow
+    start: int
+    end: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.row.piece(self.start, self.end), "position_ids": [0, self.end - self.start - 1]}
+
+
+@dataclass(frozen=True)
+class PackedBlock:
+    """One sequence of the trainer, counted from 0."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable face of a block in `preview --json`."""
+        return {
+            "block": self.number,
+            "pieces": [piece.as_json() for piece in self.pieces],
+            "total": sum(piece.end - piece.start for piece in self.pieces),
+        }
+
+
+def is_packed(config: RunConfig) -> bool:
+    """Whether the trainer packs rows into blocks."""
+    return isinstance(config.method, SFT) and config.method.packing and config.training.max_length is not None
+
+
+def packed_blocks(
+    config: RunConfig,
+    prepared: Prepared,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    start: int = 0,
+    count: int = 1,
+) -> Iterator[PackedBlock]:
+    """Some of the blocks, from the `start`-th; none where the run does not pack."""
+    method, limit = config.method, config.training.max_length
+    if not isinstance(method, SFT) or not method.packing or limit is None:
+        return
+    lengths = prepared.scan.facts.length[prepared.index, 0].tolist()
+    blocks = method.blocks(lengths, max_length=limit, truncation_mode=config.training.truncation_mode)
+    pipeline = Pipeline(prepared.corpus, method=method, tokenizer=tokenizer)
+    for number, block in enumerate(islice(blocks, start, start + count), start):
+        positions = [int(prepared.index[row]) for row, _, _ in block]
+        rows = token_rows(pipeline.work(positions), pipeline, max_length=None, truncation_mode="keep_start")
+        pieces = (Piece(row, first, last) for row, (_, first, last) in zip(rows, block, strict=True))
+        yield PackedBlock(number, tuple(pieces))

@@ -1,0 +1,120 @@
+"""Tokens per row as the card draws them: two histograms, what each max_length would cost, and totals. Counts nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.settings import ASSETS
+from studio.ui.facts import as_value
+from studio.ui.words import Language, say
+
+if TYPE_CHECKING:
+    from studio.config import RunConfig
+    from studio.data.doctor.report import Report
+
+
+def histogram_card() -> gr.HTML:
+    """Value: `payload(...)`, `empty()` or `looking()`; its `select` brings {length} when the line was let go."""
+    return gr.HTML(
+        empty(),
+        elem_id="data-histogram",
+        html_template="<div class='tf-histogram' data-state='empty'></div>",
+        js_on_load=(ASSETS / "histogram.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+    )
+
+
+def empty() -> str:
+    """Nothing to count."""
+    return json.dumps({"state": "empty"})
+
+
+def looking() -> str:
+    """Every row is being looked at: what was counted before stays, dimmed."""
+    return json.dumps({"state": "looking"})
+
+
+def payload(lang: Language, report: Report, config: RunConfig) -> str:
+    """The card for a report."""
+    from studio.data.doctor.figures import edges, histogram
+
+    import numpy as np
+
+    some = report.length > 0
+    lengths, supervised = report.length[some], report.supervised_by_row[some]
+    longest, cap = int(lengths.max(initial=0)), _cap(report)
+    borders = edges(cap)
+    most = borders[-1] - 1
+    rows = len(report.train)
+    return as_value(
+        {
+            "state": "ok",
+            "edges": borders,
+            "total": histogram(np.minimum(lengths, most), borders),
+            "supervised": histogram(np.minimum(supervised, most), borders),
+            "beyond": longest if longest > most else 0,
+            "curve": report.curve.as_json(),
+            "max_length": report.max_length,
+            "lines": _lines(lang, report, config),
+            "aria": say(lang, "data.histogram_aria", rows=f"{rows:,}", longest=f"{longest:,}"),
+        }
+    )
+
+
+def _cap(report: Report) -> int:
+    """The length at which the picture ends: a few rows that are very much longer share its last bar."""
+    import numpy as np
+
+    lengths = report.length[report.length > 0]
+    if not len(lengths):
+        return 1
+    longest, most = int(lengths.max()), int(np.quantile(lengths, 0.97))
+    wanted = max(int(1.25 * most), int(1.25 * min(report.max_length or 0, longest)), 8)
+    return longest if longest <= 2 * wanted else wanted
+
+
+def _lines(lang: Language, report: Report, config: RunConfig) -> list[str]:
+    """Totals of what is trained: rows, tokens, supervised, cut, padding and what packing would make of it, steps."""
+    kept = report.usable - report.dropped
+    about = "≈ " if report.about else ""
+    texts = [
+        say(lang, "data.total_rows", count=f"{kept:,}"),
+        say(lang, "data.total_tokens", count=f"{report.kept_tokens:,}"),
+        say(lang, "data.total_supervised", count=f"{about}{report.kept_supervised:,}"),
+    ]
+    if report.cut:
+        texts.append(say(lang, "data.total_cut", count=f"{report.cut:,}"))
+    if report.dropped:
+        texts.append(say(lang, "data.total_dropped", count=f"{report.dropped:,}"))
+    texts.append(_padding(lang, report, config))
+    steps = steps_of(report, config)
+    return [*texts, say(lang, "data.total_steps", count=f"{steps:,}")] if steps else texts
+
+
+def _padding(lang: Language, report: Report, config: RunConfig) -> str:
+    """`padding 31 % -> 4 % packed`, or what packing leaves where it is on."""
+    share = _percent(report.padding.share)
+    if report.packing is None:
+        return say(lang, "data.padding", share=share)
+    packed = _percent(1 - report.packing.efficiency)
+    if getattr(config.method, "packing", False):
+        return say(lang, "data.padding_packed", share=packed, before=share)
+    return say(lang, "data.padding_or_packed", share=share, packed=packed)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.0095 or share == 0 else f"{100 * share:.1f}"
+
+
+def steps_of(report: Report, config: RunConfig) -> int | None:
+    """The run's steps, where its sequences are known from lengths alone."""
+    from studio.training.arguments import steps_of as steps
+
+    packing = getattr(config.method, "packing", False)
+    sequences: Any = report.usable - report.dropped
+    if packing:
+        sequences = report.packing.blocks if report.packing else 0
+    return steps(config.training, sequences) if sequences else None
