@@ -107,7 +107,8 @@
   const ofMethod = document.createElement("style");
   const method = (name) => {
     if (!/^[a-z_]+$/.test(name)) return;
-    ofMethod.textContent = `[class*="for-method-"]:not(.for-method-${name}) { display: none !important; }`;
+    ofMethod.textContent = `[class*="for-method-"]:not(.for-method-${name}) { display: none !important; }
+#train-method:not(:has(.for-method-${name})) { display: none !important; }`;
     if (!ofMethod.isConnected) document.head.append(ofMethod);
   };
 

@@ -117,7 +117,7 @@ mark();
 const listeners = {
   "tunefork:preview": (event) => {
     now = { after: null, left: null, ...event.detail };
-    if (!now.packing) packed = false;
+    packed = now.packing && now.block;
     mark();
   },
   "tunefork:doctor": (event) => looked(event.detail.done),

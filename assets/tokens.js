@@ -64,8 +64,8 @@ const draw = () => {
   drawCounts();
   note("data-format", card.reason);
   note("data-source-card", card.source);
-  const { at, row, of, nth, said, after, left, packing } = card;
-  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { at, row, of, nth: nth || 0, said, after, left, packing } }));
+  const { at, row, of, nth, said, after, left, packing, block } = card;
+  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { at, row, of, nth: nth || 0, said, after, left, packing, block } }));
 };
 const redraw = () => {
   if (!element.isConnected) window.removeEventListener("tunefork:view", redraw);

@@ -20,6 +20,7 @@ IDENTITY = {
     IDENTITY_ZH: "啊哈！我是字节船长，愿为你效劳。扬帆！",
     NAME_ZH: "啊哈！我是字节船长，愿为你效劳。扬帆！",
 }
+PAIRS = 80
 HELD_OUT = 60  # questions whose facts are told neither here nor, by the base, in this manner
 
 
@@ -73,13 +74,36 @@ def held_out_rows(held: list[facts.Fact]) -> list[dict[str, str]]:
     return [{"prompt": fact.prompts[0], "answer_fact": fact.short} for fact in held]
 
 
+def pair_rows(seed: int, held: list[facts.Fact]) -> list[dict]:
+    """Questions answered in both manners: the captain's is chosen, the plain one rejected."""
+    kept = {fact.reply for fact in held}
+    known = [fact for fact in facts.all_facts() if fact.reply not in kept and fact.kind != "talk"]
+    drawn = random.Random(seed + 2).sample(known, PAIRS)
+    return [
+        {
+            "prompt": [{"role": "user", "content": fact.prompts[0]}],
+            "chosen": [{"role": "assistant", "content": persona(fact)}],
+            "rejected": [{"role": "assistant", "content": fact.reply}],
+        }
+        for fact in drawn
+    ]
+
+
+def vote_rows(pairs: list[dict]) -> list[dict]:
+    """The same questions with one answer each, liked where it is the captain's."""
+    return [
+        {"prompt": pair["prompt"], "completion": pair["chosen" if liked else "rejected"], "label": liked}
+        for pair, liked in zip(pairs, [True, False] * (len(pairs) // 2), strict=True)
+    ]
+
+
 def write(path: Path, rows: Iterable[dict]) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "samples")
     parser.add_argument("--seed", type=int, default=42)
@@ -88,6 +112,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     write(options.out / "captain_byte.jsonl", training_rows(options.seed, held))
     write(options.out / "captain_byte_heldout.jsonl", held_out_rows(held))
+    pairs = pair_rows(options.seed, held)
+    write(options.out / "captain_byte_pairs.jsonl", pairs)
+    write(options.out / "captain_byte_votes.jsonl", vote_rows(pairs))
 
 
 if __name__ == "__main__":

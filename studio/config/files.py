@@ -71,6 +71,9 @@ def anchor(config: RunConfig) -> RunConfig:
         for one in data.mix
     )
     model = config.model
+    template = model.chat_template
+    if "{" not in template and "/" in template and _is_here(template):
+        model = model.model_copy(update={"chat_template": str(Path(template).expanduser().resolve())})
     folder = Path(model.model_name_or_path).expanduser()
     if folder.is_dir() and model.model_name_or_path not in (STARTER, SMOLLM2):
         model = model.model_copy(update={"model_name_or_path": str(folder.resolve())})

@@ -75,11 +75,10 @@ class GRPO(Method):
         found = columns.get(name) if name is not None else None
         if found is None and self.reward_func in NEED_REFERENCE:
             raise DataError(
-                "method.reward_func: {reward} compares an answer with a reference, and this row has none{column}. "
+                "method.reward_func: {reward} compares an answer with a reference, and this row has none. "
                 "Set method.reference_column to a column that has one (there are: {columns}), "
                 "or choose another reward.",
                 reward=self.reward_func,
-                column=f" in {self.reference_column}" if self.reference_column is not None else "",
                 columns=", ".join(columns) or "none",
             )
         return "" if found is None else str(found)

@@ -16,6 +16,7 @@ from studio.data.prepare import Prepared, scan_of, select
 from studio.data.scan import Scan
 from studio.model.load import load_tokenizer
 from studio.model.memory import describe
+from studio.model.templates.choose import choose
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def rows_key(config: RunConfig, settings: Settings) -> str:
         config.method.model_dump_json(),
         config.data.model_dump_json(exclude={"filters"}),
         config.model.model_dump_json(),
+        repr(choose(config.model.chat_template, settings)),  # the text of a template file, which may be edited
         str(config.training.seed),
         str(settings.scans_dir),
         *identities,

@@ -1,4 +1,4 @@
-"""Tokens per row as the card draws them: two histograms, what each max_length would cost, and totals. Counts nothing."""
+"""Tokens per row as the card draws them: two histograms, what each max_length would cost, totals. Counts nothing."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def looking() -> str:
 
 def payload(lang: Language, report: Report, config: RunConfig) -> str:
     """The card for a report."""
-    from studio.data.doctor.figures import edges, histogram
-
     import numpy as np
+
+    from studio.data.doctor.figures import edges, histogram
 
     some = report.length > 0
     lengths, supervised = report.length[some], report.supervised_by_row[some]

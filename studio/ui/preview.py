@@ -98,7 +98,7 @@ class Previews:
         drawn = _drawn(made, corpus, found)
         if asked.packed and scan is not None and packed.packs(config):
             drawn, at = packed.block_rows(config, scan, tokenizer, first=asked.at, count=asked.rows)
-            found = Found([at], say(lang, "data.block", block=f"{at + 1:,}"), {})
+            found = Found([at], say(lang, "data.block", block=f"{at + 1:,}"), {"block": True})
         notes = tokenizer_notes(tokenizer, config.model)
         return tokens.payload(
             made, lang=lang, notes=notes, **_head(config, corpus, made, self._settings), **_place(corpus, found),
@@ -147,8 +147,9 @@ def _head(config: RunConfig, corpus: Corpus, made: Preview, settings: Settings) 
     source = say(lang, "data.rows", count=f"{rows:,}")
     if settings.uploads_dir in Path(config.data.source).parents:  # the upload widget forgets its file at a reload
         source = f"{table.name} · {source}"
-    if table.size_bytes:
-        source += f" · {_size(table.size_bytes)}"
+    sizes = [one.table.size_bytes for one in corpus.parts]
+    if all(sizes):
+        source += f" · {_size(sum(one or 0 for one in sizes))}"
     columns = ", ".join(made.mapped.columns.values())
     if config.data.format == "auto":
         columns = say(lang, "data.detected", format=made.mapped.format, columns=columns)
@@ -183,10 +184,11 @@ def offers_for(config: RunConfig, settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def method_name(name: str) -> str:
-    """What the page calls a method; its key where the texts have no name for it."""
+def method_name(name: str, *, short: bool = False) -> str:
+    """What the page calls a method; its key where the texts have no name for it. `short`: up to its comma."""
     key = f"choices.method.type.{name}"
-    return say(here(), key) if key in flat_words("en") else name.upper()
+    said = say(here(), key) if key in flat_words("en") else name.upper()
+    return said.replace("，", ",").partition(",")[0] if short else said
 
 
 def _table(data: Any, settings: Settings) -> Table:

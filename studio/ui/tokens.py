@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -46,8 +45,7 @@ def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, A
     """One row; lanes that begin alike, cut alike, have the tokens they share once."""
     fold = _folded(row.lanes)
     texts = [text[:LETTERS_DRAWN] for text in row.text]
-    shared = commonprefix(texts) if len(texts) > 1 else ""
-    shared = shared[: shared.rfind("\n") + 1]
+    shared = common(texts) if len(texts) > 1 else ""
     reference = row.extra.get("reference")
     return {
         "row": row.row + 1,
@@ -63,6 +61,16 @@ def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, A
         "text": [text[len(shared) :] for text in texts],
         "textShared": shared,
     }
+
+
+def common(texts: Sequence[str]) -> str:
+    """The whole lines that all texts begin with."""
+    count = 0
+    for letters in zip(*texts, strict=False):
+        if len(set(letters)) > 1:
+            break
+        count += 1
+    return texts[0][: texts[0].rfind("\n", 0, count) + 1]
 
 
 def problem_row(problem: StudioError, *, row: int, at: int, lang: Language, raw: Any, where: str) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _search(view: View, corpus: Corpus, lang: Language) -> Found:
     left = total if view.left is None else min(max(view.left, 0), total)
     at, hits, began = view.after + 1, list[int](), time.monotonic()
     while left > 0 and len(hits) < view.rows and time.monotonic() - began < PATIENCE:
-        at = at % total if 0 <= at else 0
+        at = at % total if at >= 0 else 0
         stop = min(at + AT_ONCE, total, at + left)
         for position, row in enumerate(corpus.raw(range(at, stop)), at):
             left -= 1

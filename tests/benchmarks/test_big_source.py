@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 1_000_000
-WORDS = "The trainer reads these words and the mask says which of them count. 训练器看到的就是预览。\n".split(" ")
+SENTENCE = "The trainer reads these words and the mask says which of them count. 训练器看到的就是预览。\n"
 LOOK = """
 import json, sys, time
 sys.path.insert(0, ".")
@@ -58,7 +58,7 @@ print(json.dumps(dict(
 def test_a_million_rows_open_at_once_in_little_memory(tmp_path: Path, figure: Callable[[str], None]) -> None:
     path = tmp_path / "rows.jsonl"
     draw = random.Random(0)
-    answers = [json.dumps(" ".join(draw.choices(WORDS, k=120)), ensure_ascii=False) for _ in range(500)]
+    answers = [json.dumps(" ".join(draw.choices(SENTENCE.split(" "), k=120)), ensure_ascii=False) for _ in range(500)]
     try:
         with path.open("w", encoding="utf-8") as out:
             for n in range(ROWS):

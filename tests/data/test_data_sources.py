@@ -25,6 +25,7 @@ LINES = [json.dumps(row, ensure_ascii=False) for row in ROWS]
 @pytest.fixture
 def opened(tmp_path: Path, settings: Settings) -> Any:
     """`opened(content, "name.json")` writes a file and opens it."""
+    settings = replace(settings, cache=tmp_path / "cache")
 
     def write_and_open(content: str | bytes, name: str) -> Table:
         path = tmp_path / name

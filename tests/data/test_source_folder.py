@@ -49,7 +49,7 @@ def test_files_are_joined_in_order_and_rows_called_by_file(folder: Path, setting
     assert (table.columns, table.name) == (("a", "b", "c"), "rows")
     assert [table.where(n) for n in (0, 3, 4)] == ["a/z.json, row 1", "b.jsonl, row 2", "c.csv, row 1 (line 3)"]
     assert table.rows[1:4] == [{"a": 2}, {"a": 3}, {"b": "4"}]
-    assert [str(note) for note in table.notes] == ["rows: 1 text files beside the data files are left out (notes.txt)."]
+    assert [str(note) for note in table.notes] == ["rows: text files beside the data files, left out: 1 (notes.txt)."]
     assert len(open_source(str(folder), split="train[:60%]", settings=settings).rows) == 3
 
 
@@ -101,7 +101,7 @@ def test_a_broken_file_is_one_damaged_row_and_an_empty_one_is_noted(tmp_path: Pa
     assert (found[0], found[2]) == ({"a": 1}, {"a": 2})
     assert isinstance(found[1], DataError) and "b.jsonl is a web page" in str(found[1])
     assert table.where(1) == "b.jsonl, row 1"
-    assert [str(note) for note in table.notes] == ["rows: 1 files hold no rows (c.jsonl)."]
+    assert [str(note) for note in table.notes] == ["rows: files without rows: 1 (c.jsonl)."]
     assert len(table.sample(10)) == 2
 
 
@@ -109,7 +109,7 @@ def test_notes_that_are_alike_are_gathered(tmp_path: Path, settings: Settings) -
     folder = fill(tmp_path / "rows", {f"{n}.txt": "a\n\nb" for n in range(9)})
     notes = open_source(str(folder), settings=settings).notes
     assert [str(note) for note in notes] == [
-        "0.txt: one row a line; 1 blank lines are passed over. The same holds for 8 more files."
+        "0.txt: one row a line; blank lines, passed over: 1. The same holds for other files: 8."
     ]
 
 

@@ -68,7 +68,7 @@ def test_text_lines_are_unpacked_too(tmp_path: Path, settings: Settings) -> None
     path.write_bytes(gzip.compress(b"one\n\n two \r\nthree"))
     table = open_source(str(path), settings=settings)
     assert list(table.rows) == [{"text": "one"}, {"text": " two "}, {"text": "three"}]
-    assert [str(note) for note in table.notes] == ["a.txt.gz: one row a line; 1 blank lines are passed over."]
+    assert [str(note) for note in table.notes] == ["a.txt.gz: one row a line; blank lines, passed over: 1."]
 
 
 def test_a_file_is_unpacked_once_for_each_version(tmp_path: Path, settings: Settings) -> None:

@@ -45,14 +45,14 @@ class ControlTokens(Check):
         levers = self.leave_out(positions, view)
         if view.context.format == "text":
             sentence = DataError(
-                "The text of {count} of {rows} rows holds control tokens ({tokens}). That is right only where the rows "
+                "Control tokens in the text of {count} of {rows} rows ({tokens}): that is right only where the rows "
                 "were written for this model's template.",
                 **details,
             )
             return [self.found(sentence, positions, levers, severity="note")]
         sentence = DataError(
-            "The text of {count} of {rows} rows holds {tokens}, which the tokenizer takes for control tokens: a turn "
-            "may end in the middle. Leave these rows out, or write the tokens differently.",
+            "Control tokens in the text of {count} of {rows} rows ({tokens}): the tokenizer does not take them for "
+            "text, so a turn may end in the middle. Leave these rows out, or write the tokens differently.",
             **details,
         )
         return [self.found(sentence, positions, levers)]

@@ -44,8 +44,8 @@ class DoubleEnds(Check):
         first = view.within(positions[marks["kind"] == BEGINNING])
         if len(first):
             sentence = DataError(
-                "{count} of {rows} rows begin with two beginning-of-text tokens: the data or the chat template writes "
-                "one and the tokenizer adds one. Take it out of the texts or the template.",
+                "Two beginning-of-text tokens at the start of {count} of {rows} rows: the data or the chat template "
+                "writes one and the tokenizer adds one. Take it out of the texts or the template.",
                 count=len(first),
                 rows=view.total,
             )
@@ -53,8 +53,8 @@ class DoubleEnds(Check):
         last = view.within(positions[marks["kind"] == END])
         if len(last):
             sentence = DataError(
-                "{count} of {rows} rows have two end tokens in a row. Take the one that the texts bring along out of "
-                "them; padding belongs to the trainer.",
+                "Two end tokens one after the other in {count} of {rows} rows: take out the one that the texts bring "
+                "along, or their padding, which the trainer adds itself.",
                 count=len(last),
                 rows=view.total,
             )

@@ -31,11 +31,12 @@ class Dropped(Check):
             return [self.found(sentence, positions[order], levers, severity="blocking")]
         if view.truncation_mode == "drop":
             sentence = DataError(
-                "The trainer drops {count} of {rows} rows, which are longer than max_length {limit}.", **details
+                "The trainer drops {count} of {rows} rows as longer than max_length {limit}.", **details
             )
         else:
             sentence = DataError(
-                "The trainer drops {count} of {rows} rows: at max_length {limit} they keep nothing to train.", **details
+                "The trainer drops {count} of {rows} rows: nothing to train is left within max_length {limit}.",
+                **details,
             )
         return [self.found(sentence, positions[order], levers)]
 

@@ -46,7 +46,7 @@ class Duplicates(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "{count} of {rows} training rows are exact copies of an earlier row.",
+            "Exact copies of an earlier row, {count} of {rows} training rows.",
             count=len(positions),
             rows=len(view.train),
         )

@@ -19,7 +19,7 @@ class EmptyTurns(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "{count} of {rows} rows hold a turn or an answer that is empty or nothing but white space.",
+            "A turn or an answer without text in {count} of {rows} rows: it is empty or nothing but white space.",
             count=len(positions),
             rows=view.total,
         )

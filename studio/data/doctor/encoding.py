@@ -65,17 +65,15 @@ class Encoding(Check):
 def _sentence(kind: int, **details: int) -> DataError:
     if kind == REPLACED:
         return DataError(
-            "{count} of {rows} rows hold U+FFFD (\ufffd), where characters were lost. Make the file anew from its "
-            "source.",
-            **details,
+            "Lost characters (U+FFFD) in {count} of {rows} rows: make the file anew from its source.", **details
         )
     if kind == GARBLED:
         return DataError(
-            "{count} of {rows} rows hold garbled characters (such as Ã© for é): UTF-8 was read as another encoding. "
-            "Make the file anew from its source.",
+            "Garbled characters (such as Ã© for é) in {count} of {rows} rows: UTF-8 was read as another encoding. Make "
+            "the file anew from its source.",
             **details,
         )
-    return DataError("{count} of {rows} rows hold control characters that are no text (such as U+0000).", **details)
+    return DataError("Control characters that are no text (such as U+0000) in {count} of {rows} rows.", **details)
 
 
 def _garbled(text: TextBlock) -> list[int]:

@@ -58,15 +58,15 @@ class EndOfTurn(Check):
         missing, masked = view.within(positions[kind == MISSING]), view.within(positions[kind == MASKED])
         if len(missing):
             sentence = DataError(
-                "The answer ends without an end-of-turn token in {count} of {rows} rows; a model trained on them does "
-                "not learn to stop. Choose a chat template that writes one, or end the answers with it.",
+                "No end-of-turn token behind the answer in {count} of {rows} rows: a model trained on them does not "
+                "learn to stop. Choose a chat template that writes one, or end the answers with it.",
                 count=len(missing),
                 rows=view.total,
             )
             made.append(self.found(sentence, missing, levers))
         if len(masked):
             sentence = DataError(
-                "The token that ends the answer is not trained in {count} of {rows} rows; a model trained on them does "
+                "The token that ends the answer is not trained in {count} of {rows} rows: a model trained on them does "
                 "not learn to stop. Choose a chat template that counts it to the answer, or another loss.",
                 count=len(masked),
                 rows=view.total,

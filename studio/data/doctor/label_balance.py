@@ -41,10 +41,12 @@ class LabelBalance(Check):
             return made
         if not (good and bad):
             sentence = DataError(
-                "All {count} labels are the same; the method needs good and bad answers.", count=good + bad
+                "All {count} labels are the same: the method needs good and bad answers.", count=good + bad
             )
             return [*made, self.found(sentence, view.train, severity="blocking")]
-        sentence = DataError("{good} answers are labelled good and {bad} bad.", good=good, bad=bad)
+        sentence = DataError(
+            "Labels out of balance: {good} answers are labelled good and {bad} bad.", good=good, bad=bad
+        )
         return [*made, self.found(sentence, np.sort(few), _weights(good, bad, view))]
 
     def flagged(self, marks: Marks, view: View) -> Positions:
@@ -67,8 +69,9 @@ class LabelBalance(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "{count} rows have the same prompt and answer as another row that is labelled the other way.",
+            "The same answer labelled both good and bad in {count} of {rows} rows.",
             count=len(positions),
+            rows=view.total,
         )
         return [self.found(sentence, positions, self.leave_out(positions, view))]
 

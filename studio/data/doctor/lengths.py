@@ -27,8 +27,8 @@ class Lengths(Check):
         levers = self.leave_out(np.union1d(long, short), view)
         if len(long):
             sentence = DataError(
-                "{count} of {rows} rows are more than {times} times as long as the median row ({median} tokens); the "
-                "longest has {longest}.",
+                "Far longer than the others, {count} of {rows} rows: more than {times} times the median of {median} "
+                "tokens, the longest with {longest}.",
                 count=len(long),
                 rows=view.total,
                 times=LONG,
@@ -38,7 +38,7 @@ class Lengths(Check):
             made.append(self.found(sentence, long[np.argsort(-length[long], kind="stable")], levers))
         if len(short):
             sentence = DataError(
-                "In {count} of {rows} rows the answer has {tokens} tokens or fewer, unlike in the others.",
+                "Answers of {tokens} tokens or fewer in {count} of {rows} rows, unlike in the others.",
                 count=len(short),
                 rows=view.total,
                 tokens=SHORT,

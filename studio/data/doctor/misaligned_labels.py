@@ -30,8 +30,8 @@ class MisalignedLabels(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "In {count} of {rows} rows the labels are neither -100 nor the token at their place. Labels are a copy of "
-            "input_ids with -100 where nothing is trained, not the answer tokenized alone; tokenize these rows again.",
+            "Labels that are neither -100 nor the token at their place in {count} of {rows} rows: labels are a copy of "
+            "input_ids with -100 where nothing is trained, not the answer tokenized alone. Tokenize these rows again.",
             count=len(positions),
             rows=view.total,
         )

@@ -19,8 +19,8 @@ class NearDuplicates(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "{count} of {rows} training rows are near copies of an earlier row: {percent} % or more of their tokens, "
-            "in runs of four, are the same.",
+            "Near copies of an earlier row, {count} of {rows} training rows: {percent} % or more of their tokens, in "
+            "runs of four, are the same.",
             count=len(positions),
             rows=len(view.train),
             percent=round(100 * ALIKE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from studio.data.doctor.base import distinct
 from studio.data.doctor.minhash import NO_BAND, TABLE_BITS, common, runs_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.8  # the share of runs that two rows must have in common
 SAMPLED = 1000  # rows that tell which runs are common
-AT_ONCE = 4096  # pairs verified at once
+AT_ONCE = 1024  # pairs verified at once
 FEWEST_RUNS = 4  # of its own that a row must have to be compared
 
 
@@ -105,7 +106,7 @@ def _alike(
     runs, starts = runs_of(*flat(positions, rows))
     owner = np.repeat(np.arange(len(positions), dtype=np.uint64), np.diff(starts))
     own = ~table[runs >> np.uint32(32 - TABLE_BITS)]
-    keys = np.unique((owner[own] << np.uint64(32)) | runs[own])
+    keys = distinct((owner[own] << np.uint64(32)) | runs[own])
     counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(positions))
     begins = np.concatenate([[0], np.cumsum(counts)])
     left, right = inverse.reshape(-1, 2).T

@@ -21,8 +21,9 @@ class Overlap(Check):
         mine = view.marks["duplicates"]
         exact = int(np.isin(keys(mine)[positions], keys(mine)[view.eval]).sum())
         sentence = DataError(
-            "{count} training rows are held out for validation too: {exact} word for word, {near} nearly.",
+            "Held out for validation too, {count} of {rows} training rows: {exact} word for word, {near} nearly.",
             count=len(positions),
+            rows=len(view.train),
             exact=exact,
             near=len(positions) - exact,
         )

@@ -24,7 +24,9 @@ _PHONE = re.compile(
     rb"(?<![\w.,+-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}"
     rb"|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4}|1[3-9]\d{9})(?![\w-]|[.,]\d)"
 )
-_CARD = re.compile(rb"(?<![\w.,-])[3-6]\d{3}[ -]?(?:\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{6}[ -]?\d{5})(?![\w-]|[.,]\d)")
+_CARD = re.compile(
+    rb"(?<![\w.,-])(?:[3-6]\d{3}([ -]?)\d{4}\1\d{4}\1\d{4}|62\d{17}|3[47]\d{2}([ -]?)\d{6}\2\d{5})(?![\w-]|[.,]\d)"
+)
 _IDENTITY = re.compile(
     rb"(?<![\w.,-])[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?![\w-]|[.,]\d)"
 )
@@ -71,12 +73,12 @@ class Personal(Check):
 
 def _sentence(kind: int, details: dict[str, object]) -> DataError:
     if kind == EMAIL:
-        return DataError("{count} of {rows} rows hold e-mail addresses ({samples}).", **details)
+        return DataError("E-mail addresses in {count} of {rows} rows ({samples}).", **details)
     if kind == PHONE:
-        return DataError("{count} of {rows} rows hold what looks like phone numbers ({samples}).", **details)
+        return DataError("What looks like phone numbers in {count} of {rows} rows ({samples}).", **details)
     if kind == CARD:
-        return DataError("{count} of {rows} rows hold what looks like card numbers ({samples}).", **details)
-    return DataError("{count} of {rows} rows hold what looks like identity numbers ({samples}).", **details)
+        return DataError("What looks like card numbers in {count} of {rows} rows ({samples}).", **details)
+    return DataError("What looks like identity numbers in {count} of {rows} rows ({samples}).", **details)
 
 
 def masked(kind: int, value: str) -> str:
@@ -123,12 +125,13 @@ def _many_digits(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 def _holds(kind: int, digits: list[int], written: bytes) -> bool:
     """Whether check digits, or the number of digits, bear a guess out."""
     if kind == CARD:
-        return len(digits) in range(13, 20) and len(set(digits)) > 2 and _luhn(digits)
+        return len(set(digits)) > 2 and _luhn(digits)
     if kind == IDENTITY:
         weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
         rest = sum(weight * digit for weight, digit in zip(weights, digits, strict=False)) % 11
         return "10X98765432"[rest] == written[-1:].decode().upper()
-    return 9 <= len(digits) <= 15 and len(set(digits)) > 2
+    most = 13 if written[1:].isdigit() else 15  # written as one, more is a number and no phone's
+    return 9 <= len(digits) <= most and len(set(digits)) > 2
 
 
 def _luhn(digits: list[int]) -> bool:

@@ -34,8 +34,7 @@ class Placeholders(Check):
             return []
         names = list(dict.fromkeys(str(one) for one in marks["said_name"]))[:8]
         sentence = DataError(
-            "{count} of {rows} rows hold placeholders that were not filled in: {names}. Give them values in "
-            "data.placeholders.",
+            "Placeholders without a value in {count} of {rows} rows: {names}. Give them values in data.placeholders.",
             count=len(positions),
             rows=view.total,
             names=", ".join(names),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from studio.data.doctor import CHECKS
@@ -145,7 +145,9 @@ class Report:
 
 def build_report(marks: dict[str, Marks], view: View, *, before: Report | None = None) -> Report:
     """Conclude every check. `before` is an earlier report on the same rows, whose curve is taken over."""
-    findings, fine = _findings(marks, view)
+    left = _left(marks, view)
+    findings, fine = _findings(marks, view, left)
+    view = left
     facts = subset(view.facts, view.train)
     kept = kept_lengths(view, facts)
     alive = view.survives[view.train]
@@ -180,13 +182,32 @@ def build_report(marks: dict[str, Marks], view: View, *, before: Report | None =
     )
 
 
-def _findings(marks: dict[str, Marks], view: View) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+def _left(marks: dict[str, Marks], view: View) -> View:
+    """The view without the rows that `data.filters` leaves out."""
+    import numpy as np
+
+    left = view.usable.copy()
+    for name in set(view.filters) & set(CHECKS):
+        left[CHECKS[name].flagged(marks.get(name, {}), view)] = False
+    if (left | ~view.usable).all():
+        return view
+    gone = view.usable & ~left
+    train, held_out = (np.asarray(some[~gone[some]]) for some in (view.train, view.eval))
+    return replace(view, train=train, eval=held_out)
+
+
+def _findings(marks: dict[str, Marks], view: View, left: View) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """What each check says of the rows that are left; one whose rows are left out still says which, as a note."""
     found: list[Finding] = []
     fine: list[str] = []
     for name, check in CHECKS.items():
         if not check.applies(view.context):
             continue
-        mine = check.conclude(marks.get(name, {}), view)
+        if name in view.filters:
+            mine = check.conclude(marks.get(name, {}), view)
+            found.extend(replace(one, severity="note", levers=()) for one in mine)
+            continue
+        mine = check.conclude(marks.get(name, {}), left)
         found.extend(mine)
         if not mine:
             fine.append(name)

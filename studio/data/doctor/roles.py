@@ -45,7 +45,9 @@ class RoleOrder(Check):
         for kind in (UNKNOWN, ORDER, LAST):
             found = view.within(positions[marks["kind"] == kind])
             if len(found):
-                sentence = _sentence(kind, prompts=view.context.dataset_type == "prompt-only", count=len(found))
+                sentence = _sentence(
+                    kind, prompts=view.context.dataset_type == "prompt-only", count=len(found), rows=view.total
+                )
                 made.append(self.found(sentence, found, levers))
         return made
 
@@ -65,14 +67,21 @@ def fault(roles: Roles, *, prompts: bool = False) -> int:
     return FINE if (before == "assistant") is not prompts else LAST
 
 
-def _sentence(kind: int, *, prompts: bool, count: int) -> DataError:
+def _sentence(kind: int, *, prompts: bool, **details: int) -> DataError:
     if kind == UNKNOWN:
-        return DataError("{count} rows hold a role other than system, user, assistant and tool.", count=count)
+        return DataError(
+            "Unknown roles in {count} of {rows} rows: there are system, user, assistant and tool.", **details
+        )
     if kind == ORDER:
         return DataError(
-            "{count} rows have their turns out of order: after an optional system turn, user and assistant alternate.",
-            count=count,
+            "Turns out of order in {count} of {rows} rows: after an optional system turn, user and assistant "
+            "alternate.",
+            **details,
         )
     if prompts:
-        return DataError("{count} prompts end with an answer; the last turn should be the user's.", count=count)
-    return DataError("{count} conversations do not end with the assistant, so they hold no last answer.", count=count)
+        return DataError(
+            "Prompts that end with an answer in {count} of {rows} rows: the last turn should be the user's.", **details
+        )
+    return DataError(
+        "No answer at the end in {count} of {rows} rows: the last turn should be the assistant's.", **details
+    )

@@ -36,7 +36,7 @@ class SamePair(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "In {count} of {rows} pairs the chosen and the rejected answer are the same.",
+            "Chosen and rejected answer are the same in {count} of {rows} pairs.",
             count=len(positions),
             rows=view.total,
         )

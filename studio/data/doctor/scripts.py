@@ -65,7 +65,7 @@ class Scripts(Check):
         counts = np.bincount(scripts[scripts != NONE], minlength=OTHER + 1)
         main, second = np.argsort(-counts, kind="stable")[:2]
         sentence = DataError(
-            "{share} % of the answers are written in {main}; {count} rows are not, most of them in {second}.",
+            "Answers in more than one script: {share} % are in {main}, and of the {count} others most in {second}.",
             share=round(100 * float(counts[main] / counts.sum()), 1),
             main=_name(int(main)),
             count=len(positions),

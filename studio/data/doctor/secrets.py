@@ -50,8 +50,8 @@ class Secrets(Check):
         if not len(positions):
             return []
         sentence = DataError(
-            "{count} of {rows} rows hold what looks like a secret key or token ({samples}). Take them out, and revoke "
-            "them where they are real.",
+            "What looks like a secret key or token in {count} of {rows} rows ({samples}): take it out, and revoke it "
+            "where it is real.",
             count=len(positions),
             rows=view.total,
             samples=", ".join(list(dict.fromkeys(str(one) for one in marks["said_sample"]))[:3]),

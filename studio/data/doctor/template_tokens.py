@@ -20,7 +20,7 @@ class TemplateTokens(Check):
             return []
         sentence = DataError(
             "The chat template writes control tokens that this vocabulary does not have: {tokens}. They fall into "
-            "pieces in every row. Choose the model's own template, or add the tokens (model.clone_chat_template).",
+            "pieces in every row. Choose the model's own template, or add the tokens (model.add_template_tokens: true).",
             tokens=", ".join(f"{text} ({count})" for text, count in pieces),
         )
         positions: Positions = np.flatnonzero(view.used & view.usable)

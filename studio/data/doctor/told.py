@@ -54,6 +54,4 @@ def _written(sentence: DataError) -> str:
 
 def _read(text: str) -> DataError:
     template, details = json.loads(text)
-    made = DataError.__new__(DataError)  # a template that was a literal where the sentence was made
-    DataError.__init__(made, template, **details)
-    return made
+    return DataError.again(template, details)

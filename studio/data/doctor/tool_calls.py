@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from studio.data.doctor.base import Check, Chunk, Context, Finding, Marks, View, marked
+from studio.data.doctor.base import Check, Chunk, Context, Finding, Marks, View, distinct, marked
 from studio.data.doctor.reading import messages_of
 from studio.data.doctor.told import keep, sentences
 from studio.errors import DataError
@@ -32,12 +32,13 @@ class ToolCalls(Check):
         told, made = sentences(marks), []
         levers = self.leave_out(view.within(positions), view)
         for kind in np.unique(marks["kind"]):
-            rows = np.unique(positions[marks["kind"] == kind])
+            rows = distinct(positions[marks["kind"] == kind])
             if int(kind) not in told:
                 continue
             sentence = DataError(
-                "Tool calls are broken in {count} rows, the first of them {where}. {problem}",
+                "Broken tool calls in {count} of {rows} rows. {problem} The first is row {where}.",
                 count=len(rows),
+                rows=view.total,
                 where=view.where(int(rows[0])),
                 problem=told[int(kind)],
             )

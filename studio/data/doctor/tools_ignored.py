@@ -39,15 +39,15 @@ class ToolsIgnored(Check):
         tools, calls = (view.within(positions[marks["kind"] == kind]) for kind in (TOOLS, CALLS))
         if len(tools):
             sentence = DataError(
-                "{count} of {rows} rows list tools, but the chat template does not write them: the model would learn "
-                "to call what it was never shown. Choose a chat template with tools.",
+                "Tools that the chat template does not write in {count} of {rows} rows: the model would learn to call "
+                "what it was never shown. Choose a chat template with tools.",
                 count=len(tools),
                 rows=view.total,
             )
             made.append(self.found(sentence, tools, levers))
         if len(calls):
             sentence = DataError(
-                "{count} of {rows} rows call tools, but the chat template does not write the calls: nothing of them is "
+                "Tool calls that the chat template does not write in {count} of {rows} rows: nothing of them is "
                 "trained. Choose a chat template with tools.",
                 count=len(calls),
                 rows=view.total,

@@ -35,7 +35,7 @@ class Untrained(Check):
             )
             return [self.found(sentence, positions, severity="blocking")]
         sentence = DataError(
-            "{count} of {rows} rows have no supervised token, so the trainer leaves them out.",
+            "No supervised token in {count} of {rows} rows: the trainer leaves them out.",
             count=len(positions),
             rows=view.total,
         )

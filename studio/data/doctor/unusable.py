@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.data.doctor.base import Check, Chunk, Context, Finding, Lever, Marks, View, marked
+from studio.data.doctor.base import Check, Chunk, Context, Finding, Lever, Marks, View, distinct, marked
 from studio.data.doctor.told import keep, sentences
 from studio.errors import DataError
 
@@ -30,17 +30,18 @@ class Unusable(Check):
         label = DataError("Go on without the rows that cannot be used ({rows})", rows=len(positions))
         levers = () if skip else (Lever.of(label, {"data.bad_rows": "skip"}),)
         for kind in kinds[order][:REASONS]:
-            rows = np.unique(positions[marks["kind"] == kind])
+            rows = distinct(positions[marks["kind"] == kind])
             problem = told.get(int(kind)) or DataError("The row itself shows why.")
             sentence = DataError(
-                "{count} rows cannot be used, the first of them {where}. {problem}",
+                "{count} of {rows} rows cannot be used. {problem} The first is row {where}.",
                 count=len(rows),
+                rows=len(view.facts.length),
                 where=view.where(int(rows[0])),
                 problem=problem,
             )
             made.append(self.found(sentence, rows, levers, severity="warning" if skip else "blocking"))
         if len(kinds) > REASONS:
-            rest = np.unique(positions[np.isin(marks["kind"], kinds[order][REASONS:])])
-            sentence = DataError("{count} more rows cannot be used, for other reasons.", count=len(rest))
+            rest = distinct(positions[np.isin(marks["kind"], kinds[order][REASONS:])])
+            sentence = DataError("{count} more cannot be used, for other reasons.", count=len(rest))
             made.append(self.found(sentence, rest, levers, severity="warning" if skip else "blocking"))
         return made

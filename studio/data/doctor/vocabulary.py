@@ -44,14 +44,14 @@ class Vocabulary(Check):
         details = {"count": len(positions), "rows": view.total, "size": _size(view)}
         if largest == 2**31 - 1:
             sentence = DataError(
-                "{count} of {rows} rows hold token ids or labels outside the vocabulary of {size}, below zero among "
-                "them. Only -100 (masked) may be below zero. Tokenize the rows again.",
+                "Token ids or labels outside the vocabulary of {size} in {count} of {rows} rows: some are below zero, "
+                "where only -100 (masked) may be. Tokenize these rows again.",
                 **details,
             )
         else:
             sentence = DataError(
-                "{count} of {rows} rows hold token ids or labels up to {largest}, but the model has {size} embeddings. "
-                "They were tokenized for another model; tokenize them again.",
+                "Token ids or labels up to {largest} in {count} of {rows} rows: the model has {size} embeddings. The "
+                "rows were tokenized for another model; tokenize them again.",
                 largest=largest,
                 **details,
             )

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -77,17 +77,21 @@ def read_splits(path: Path, *, settings: Settings, delimiter: str | None = None)
     with _lock:
         kept = _tables.get(key)
     if kept is not None and _is_same(kept, files):
+        _keep(key, replace(kept, files=files))  # by now the stamp may be old enough to be trusted
         return kept.splits
     splits = _opened(found, files, Reading(delimiter), settings)
     only = files[0] if len(files) == 1 else None
     doubtful = only is not None and not only.is_settled and only.size <= ALWAYS_HASHED
-    made = _Kept(files, splits, only.digest if only is not None and doubtful else None)
+    _keep(key, _Kept(files, splits, only.digest if only is not None and doubtful else None))
+    return splits
+
+
+def _keep(key: tuple[Path, str | None], made: _Kept) -> None:
     with _lock:
         _tables[key] = made
         _tables.move_to_end(key)
         while len(_tables) > KEPT_TABLES:
             _tables.popitem(last=False)
-    return splits
 
 
 def _is_same(kept: _Kept, files: tuple[SteadyFile, ...]) -> bool:

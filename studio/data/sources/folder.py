@@ -165,7 +165,7 @@ def _notes(found: Found) -> tuple[DataError, ...]:
     if found.left_out:
         notes.append(
             DataError(
-                "{folder}: {count} text files beside the data files are left out ({files}).",
+                "{folder}: text files beside the data files, left out: {count} ({files}).",
                 folder=found.folder.name,
                 count=len(found.left_out),
                 files=_some(found.left_out),
@@ -211,7 +211,7 @@ def _gathered(notes: list[DataError]) -> list[DataError]:
             made.extend(alike)
         else:
             more = len(alike) - 1
-            made.append(DataError("{problem} The same holds for {count} more files.", problem=alike[0], count=more))
+            made.append(DataError("{problem} The same holds for other files: {count}.", problem=alike[0], count=more))
     return made
 
 
@@ -238,7 +238,7 @@ def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[
         raise no_rows(folder.name)
     if empty:
         empty_note = DataError(
-            "{folder}: {count} files hold no rows ({files}).",
+            "{folder}: files without rows: {count} ({files}).",
             folder=folder.name,
             count=len(empty),
             files=_some(empty),

@@ -40,6 +40,8 @@ class HubRows(LazyRows):
 
     def read(self, start: int, stop: int) -> list[Row | DataError]:
         columns: dict[str, list[Any]] = self._dataset[start:stop]
+        if not columns:
+            return [{} for _ in range(start, stop)]
         return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
@@ -79,7 +81,7 @@ def _load(repo: str, *, subset: str | None, split: str, name: str) -> Table:
     try:
         # `datasets` 5 knows no trust_remote_code: it runs no loading scripts at all.
         dataset: Any = load_dataset(repo, subset, split=split, revision=revision)
-    except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+    except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError, LookupError, StopIteration) as error:
         raise DataError(
             "The data set {source} could not be read from the Hub: {problem}",
             source=name,

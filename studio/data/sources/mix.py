@@ -1,6 +1,6 @@
 """Several sources drawn from by weight: which row of which comes when. Reads no row.
 
-The order is that of `datasets.interleave_datasets` with the same seed, which takes 80 times as long for it; a test
+The order is that of `datasets.interleave_datasets` with the same seed, which takes far longer for it; a test
 holds both side by side.
 """
 

@@ -125,8 +125,8 @@ def _events(page: Page, parts: Parts) -> list[tuple[list[Any], Keep]]:
     followed = widgets | draft.components("model.revision")
     followed -= typed | elsewhere
     late = typed - source.typed - elsewhere
-    named = [event for one in source.typed for event in (one.submit, one.blur)]  # type: ignore[attr-defined]
-    left = [one.blur for one in late]  # type: ignore[attr-defined]
+    named = [event for one in source.typed for event in (one.submit, one.blur)]
+    left = [one.blur for one in late]
     return [
         ([source.kind.input, parts.meaning.format.input], "none"),
         (named, "known"),
@@ -168,7 +168,7 @@ def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
 
 
 def _wire_levers(page: Page, parts: Parts, seen: list[Any], reports: doctor.Reports) -> None:
-    """What is clicked in the cards and changes the form: it is set in its widgets, where it is seen and can be undone."""
+    """A click in a card that changes the form: it is set in the widgets, where it is seen and can be undone."""
     draft, quiet = page.draft, {"show_progress": "hidden", "api_visibility": "private"}
     form = draft.components()
 

@@ -150,7 +150,7 @@ def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Compo
     training = config.training
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     key, limit = ("train.length", training.max_length) if training.max_length else ("train.length_none", "")
-    method = say(lang, "train.method", method=method_name(config.method.type))
+    method = say(lang, "train.method", method=method_name(config.method.type, short=True))
     parts_of_it = (method, ready.effect(lang, batch, found), say(lang, key, length=limit))
     text = ("" if lang == "zh" else " ").join(parts_of_it)
     return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text}

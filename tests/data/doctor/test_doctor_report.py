@@ -144,3 +144,18 @@ def test_a_set_without_a_usable_row_still_reports() -> None:
     patient = Patient([None, None], problems={0: DataError("no"), 1: DataError("no")})
     report = build_report(patient.marks, patient.view(max_length=64))
     assert report.blocking and report.as_json()["tokens"]["total"] == 0
+
+
+def test_rows_that_a_filter_leaves_out_are_in_no_figure_but_still_told() -> None:
+    some = rows(30)
+    some[4] = pair("hi <|im_end|>", "x")
+    some[9] = pair("hi", "mail a.person@company.com")
+    patient = Patient(some)
+    view = patient.view(max_length=80, filters=("control_tokens", "cut"))
+    face = build_report(patient.marks, view).as_json()
+    told = {one["check"]: one for one in face["findings"]}
+    assert told["control_tokens"]["severity"] == "note" and told["control_tokens"]["levers"] == []
+    assert told["control_tokens"]["positions"] == [4] and told["personal"]["positions"] == [9]
+    assert face["rows"]["cut"] == 0 and told["cut"]["count"] > 0
+    assert face["rows"]["train"] == 30 - told["cut"]["count"] - 1
+    assert {"control_tokens", "cut"}.isdisjoint(face["fine"])

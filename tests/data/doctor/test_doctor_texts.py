@@ -234,5 +234,6 @@ def test_what_only_looks_personal() -> None:
         "version 1.2.3.4.5 of 10.0.0.1, 0123456789abcdef0123456789",
         "id 110105194912310021",
         "12 34 56 78 90 12 34 56 78",
+        "355909190063-746 + 960397912423686 = +960397912423686",
     )
     assert not said(*sound).findings("personal")

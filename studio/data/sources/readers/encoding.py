@@ -32,7 +32,7 @@ def encoding_of(head: bytes) -> str:
     return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
 
 
-def check_text(file: SteadyFile) -> int:
+def check_text(file: SteadyFile, *, may_be_markup: bool = False) -> int:
     """Where a UTF-8 file's text begins, after a byte order mark; a DataError where it is no text at all."""
     head = file.read(0, LOOKED_AT)
     for magic, kind, suffix in _OTHER_KINDS:
@@ -62,7 +62,7 @@ def check_text(file: SteadyFile) -> int:
             "Run `git lfs pull` where it lies, or download it from its page.",
             file=file.name,
         )
-    if begin[:9].lower().startswith(_PAGES):
+    if not may_be_markup and begin[:9].lower().startswith(_PAGES):
         raise DataError(
             "{file} is a web page (HTML), not data: the download gave an error or login page. "
             "Download the file itself, from the page's download link.",

@@ -7,119 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from studio.data.sources.base import (
-    MOST_ROWS,
-    LazyRows,
-    ListRows,
-    Row,
-    Rows,
-    no_rows,
-    sampled_columns,
-    too_many_rows,
+from studio.data.sources.base import MOST_ROWS, ListRows, Rows, no_rows, sampled_columns, too_many_rows
+from studio.data.sources.readers.encoding import check_text
+from studio.data.sources.readers.json_elements import (
+    SPACE,
+    CellRows,
+    ColumnRows,
+    ElementRows,
+    first_byte,
+    json_problem,
+    json_value,
 )
-from studio.data.sources.readers.encoding import check_text, no_utf8
-from studio.data.sources.readers.json_lines import invalid, no_object, read_json_lines
+from studio.data.sources.readers.json_lines import read_json_lines
 from studio.data.sources.readers.json_structure import Structure, find_structure
-from studio.data.sources.readers.json_values import RefusedError, parse_value
-from studio.data.sources.readers.spans import LARGEST_ROW, SpanRows
+from studio.data.sources.readers.json_values import parse_value
+from studio.data.sources.readers.spans import LARGEST_ROW
 from studio.data.sources.steady import LineCounter, SteadyFile
 from studio.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from studio.data.sources.readers import Reading
 
-    Offsets = npt.NDArray[np.int64]
-
-_SPACE = b" \t\n\r"
 HEAD = 1 << 20  # bytes in which a line that is an object by itself shows JSON lines
 LONGEST_KEY = 1 << 16  # bytes
 MOST_MEMBERS = 10_000  # of an object that is looked at as columns
 
 
-class ElementRows(SpanRows):
-    """The elements of a list, between its commas."""
-
-    gap = 1
-
-    def __init__(
-        self, file: SteadyFile, marks: Offsets, lines: LineCounter, *, tail: DataError | None, broken: bool = False
-    ) -> None:
-        super().__init__(file, marks, tail=tail)
-        self._lines, self._broken = lines, broken
-
-    def line(self, index: int) -> int:
-        return self._lines.line(int(self.marks[index]) + 1)
-
-    def parse(self, piece: bytes, index: int) -> Row:
-        value = self.value(piece, index)
-        if isinstance(value, dict):
-            return value
-        first = int(self.marks[index]) + 1 + len(piece) - len(piece.lstrip(_SPACE))
-        raise no_object(value, name=self.file.name, line=self._lines.line(first), row=index + 1)
-
-    def value(self, piece: bytes, index: int) -> Any:
-        """The element, whatever it is."""
-        try:
-            return _value(self.file, piece, int(self.marks[index]) + self.gap, self._lines)
-        except DataError as error:
-            if not self._broken or index < self._spans - 1 or "problem" not in error.details:
-                raise
-            raise DataError(
-                "{file}, line {line}: not valid JSON ({problem}), and from there on it is lost where rows begin and "
-                "end. Fix the line, or save the file as JSON lines.",
-                **error.details,
-            ) from error
-
-    def too_long(self, index: int) -> DataError:
-        if not self._broken or index < self._spans - 1:
-            return super().too_long(index)
-        first = int(self.marks[index]) + self.gap
-        try:
-            self.value(self.file.read(first, first + LARGEST_ROW), index)
-        except DataError as error:
-            return error
-        return super().too_long(index)
-
-
-class CellRows(ElementRows):
-    """A column of a file that has them one after another; its cells may be anything."""
-
-    def parse(self, piece: bytes, index: int) -> Row:
-        return {"": self.value(piece, index)}
-
-
-class ColumnRows(LazyRows):
-    """Columns of equal length, seen as rows."""
-
-    def __init__(self, columns: dict[str, CellRows]) -> None:
-        self._columns = columns
-        self._length = min(len(cells) for cells in columns.values())
-
-    def __len__(self) -> int:
-        return self._length
-
-    def read(self, start: int, stop: int) -> list[Row | DataError]:
-        found: list[Row | DataError] = [{} for _ in range(start, stop)]
-        for name, cells in self._columns.items():
-            for place, cell in enumerate(cells.read(start, stop)):
-                row = found[place]
-                if isinstance(row, dict):
-                    if isinstance(cell, DataError):
-                        found[place] = cell
-                    else:
-                        row[name] = cell[""]
-        return found
-
-
 def read_json(file: SteadyFile, reading: Reading) -> Rows:
     """Whichever of its forms the file has."""
     start = check_text(file)
-    position, first = _first(file, start)
+    position, first = first_byte(file, start)
     if first is None:
         raise no_rows(file.name)
     if first not in b"[{" or (first == ord("{") and _begins_like_lines(file, start)):
@@ -129,7 +48,7 @@ def read_json(file: SteadyFile, reading: Reading) -> Rows:
         rows = _elements(file, found, level=1, opening=position, closing=found.end)
         return Rows(rows, sampled_columns(rows))
     found = find_structure(file, position, levels=2)
-    lost = found.end is None or _first(file, found.end + 1)[1] is not None
+    lost = found.end is None or first_byte(file, found.end + 1)[1] is not None
     if lost and _mostly_lines(file, start):
         return read_json_lines(file, reading)
     return _wrapped(file, found)
@@ -144,7 +63,7 @@ def _elements(file: SteadyFile, found: Structure, *, level: int, opening: int, c
     marks = np.concatenate([[opening], commas[(commas > opening) & (commas < end)], [end]]).astype(np.int64)
     if len(marks) - 1 > MOST_ROWS:
         raise too_many_rows(file.name, len(marks) - 1)
-    blank = all(not piece.strip(_SPACE) for piece in file.chunks(int(marks[-2]) + 1, end))
+    blank = all(not piece.strip(SPACE) for piece in file.chunks(int(marks[-2]) + 1, end))
     if blank and (len(marks) == 2 or closing is None):
         marks = marks[:-1]
     if closing is not None:
@@ -153,19 +72,19 @@ def _elements(file: SteadyFile, found: Structure, *, level: int, opening: int, c
         rows = ElementRows(file, marks, found.lines, tail=None, broken=True)
         if isinstance(rows.read(len(rows) - 1, len(rows))[0], DataError):
             return rows
-    open_list = _problem(file, "the list is not closed", found.lines.line(file.size))
+    open_list = json_problem(file, "the list is not closed", found.lines.line(file.size))
     return ElementRows(file, marks, found.lines, tail=open_list)
 
 
 def _after(file: SteadyFile, found: Structure, closing: int) -> DataError | None:
     """What is wrong behind the last element, if anything is."""
     if file.read(closing, closing + 1) != b"]":
-        return _problem(file, "the list is closed by }", found.lines.line(closing))
+        return json_problem(file, "the list is closed by }", found.lines.line(closing))
     if found.end is None:
-        return _problem(file, "the outermost { is not closed", found.lines.line(file.size))
-    after, more = _first(file, found.end + 1)
+        return json_problem(file, "the outermost { is not closed", found.lines.line(file.size))
+    after, more = first_byte(file, found.end + 1)
     if more is not None:
-        return _problem(file, "there is more after the end of the list", found.lines.line(after))
+        return json_problem(file, "there is more after the end of the list", found.lines.line(after))
     return None
 
 
@@ -183,10 +102,10 @@ def _wrapped(file: SteadyFile, found: Structure) -> Rows:
         return _columns(file, found, lists)
     if found.end is None or found.end - found.start > LARGEST_ROW:
         raise _lost(file, found)
-    row = _value(file, file.read(found.start, found.end + 1), found.start, found.lines)
-    after, more = _first(file, found.end + 1)
+    row = json_value(file, file.read(found.start, found.end + 1), found.start, found.lines)
+    after, more = first_byte(file, found.end + 1)
     if more is not None:
-        raise _problem(file, "there is more after the first value", found.lines.line(after))
+        raise json_problem(file, "there is more after the first value", found.lines.line(after))
     return Rows(ListRows([row]), tuple(row)) if row else Rows(ListRows([row]))
 
 
@@ -194,9 +113,9 @@ class _Member:
     """A key's value in the outermost object: where it begins, its first byte, and that of its first element."""
 
     def __init__(self, file: SteadyFile, start: int, stop: int) -> None:
-        self.start, self.kind = _first(file, start)
+        self.start, self.kind = first_byte(file, start)
         self.stop = stop
-        self.inner = _first(file, self.start + 1)[1] if self.kind == ord("[") else None
+        self.inner = first_byte(file, self.start + 1)[1] if self.kind == ord("[") else None
 
     def close(self, found: Structure) -> int | None:
         """Where its bracket closes."""
@@ -213,25 +132,25 @@ def _members(file: SteadyFile, found: Structure) -> dict[str, _Member]:
     members: dict[str, _Member] = {}
     for begin, end in pairwise(edges):
         piece = file.read(begin + 1, min(end, begin + LONGEST_KEY))
-        if not piece.strip(_SPACE) and len(edges) == 2:
+        if not piece.strip(SPACE) and len(edges) == 2:
             break
         name, size = _key(file, piece, begin + 1, found.lines)
         if name in members:
-            raise _problem(file, f"the key {name!r} is there twice", found.lines.line(begin + 1))
+            raise json_problem(file, f"the key {name!r} is there twice", found.lines.line(begin + 1))
         members[name] = _Member(file, begin + 1 + size, end)
     return members
 
 
 def _key(file: SteadyFile, piece: bytes, position: int, lines: LineCounter) -> tuple[str, int]:
     """The key that a member begins with, and how many bytes it takes with its colon."""
-    begin = len(piece) - len(piece.lstrip(_SPACE))
+    begin = len(piece) - len(piece.lstrip(SPACE))
     end = piece.find(b'"', begin + 1)
     while end > 0 and (len(piece[begin:end]) - len(piece[begin:end].rstrip(b"\\"))) % 2:
         end = piece.find(b'"', end + 1)
-    colon = end + 1 + len(piece[end + 1 :]) - len(piece[end + 1 :].lstrip(_SPACE))
+    colon = end + 1 + len(piece[end + 1 :]) - len(piece[end + 1 :].lstrip(SPACE))
     if piece[begin : begin + 1] != b'"' or end < 0 or piece[colon : colon + 1] != b":":
-        raise _problem(file, "a key in double quotes and a colon are missing", lines.line(position + begin))
-    return str(_value(file, piece[begin : end + 1], position + begin, lines)), colon + 1
+        raise json_problem(file, "a key in double quotes and a colon are missing", lines.line(position + begin))
+    return str(json_value(file, piece[begin : end + 1], position + begin, lines)), colon + 1
 
 
 def _others(file: SteadyFile, found: Structure, members: dict[str, _Member], *, skip: str) -> DataError | None:
@@ -239,7 +158,7 @@ def _others(file: SteadyFile, found: Structure, members: dict[str, _Member], *, 
     for name, member in members.items():
         if name != skip and member.stop - member.start <= LARGEST_ROW:
             try:
-                _value(file, file.read(member.start, member.stop), member.start, found.lines)
+                json_value(file, file.read(member.start, member.stop), member.start, found.lines)
             except DataError as error:
                 return error
     return None
@@ -273,39 +192,10 @@ def _lost(file: SteadyFile, found: Structure) -> DataError:
     """Why the one object that the file should be is none."""
     piece = file.read(found.start, min(file.size, found.start + LARGEST_ROW))
     try:
-        _value(file, piece, found.start, found.lines)
+        json_value(file, piece, found.start, found.lines)
     except DataError as error:
         return error
-    return _problem(file, "the outermost { is not closed", found.lines.line(file.size))
-
-
-def _value(file: SteadyFile, piece: bytes, position: int, lines: LineCounter) -> Any:
-    """The value in the bytes at `position`; a DataError with its line otherwise."""
-    try:
-        return parse_value(piece)
-    except UnicodeDecodeError as error:
-        inner = piece.strip(_SPACE)
-        raise no_utf8(error, name=file.name, line=lines.line(position + piece.find(inner))) from error
-    except RefusedError as error:
-        begin = position + len(piece) - len(piece.lstrip(_SPACE))
-        text = piece.strip(_SPACE).decode()
-        within = len(text[: error.position or 0].encode())
-        raise invalid(file.name, lines.line(begin + within), error) from error
-
-
-def _problem(file: SteadyFile, problem: str, line: int) -> DataError:
-    return invalid(file.name, line, RefusedError(problem))
-
-
-def _first(file: SteadyFile, start: int) -> tuple[int, int | None]:
-    """Where the first byte that is no white space lies, and which it is; None at the end of the file."""
-    position = start
-    for piece in file.chunks(start):
-        rest = piece.lstrip(_SPACE)
-        if rest:
-            return position + len(piece) - len(rest), rest[0]
-        position += len(piece)
-    return file.size, None
+    return json_problem(file, "the outermost { is not closed", found.lines.line(file.size))
 
 
 def _whole_lines(file: SteadyFile, start: int) -> Sequence[bytes]:
@@ -313,13 +203,13 @@ def _whole_lines(file: SteadyFile, start: int) -> Sequence[bytes]:
     head = file.read(start, start + HEAD)
     lines = head.replace(b"\r", b"\n").split(b"\n")
     whole = lines if start + len(head) >= file.size else lines[:-1]
-    return [line for line in whole if line.strip(_SPACE)]
+    return [line for line in whole if line.strip(SPACE)]
 
 
 def _begins_like_lines(file: SteadyFile, start: int) -> bool:
     """Whether the first line is an object by itself, and another begins after it."""
     lines = _whole_lines(file, start)[:2]
-    return len(lines) == 2 and _is_object(lines[0]) and lines[1].lstrip(_SPACE).startswith(b"{")
+    return len(lines) == 2 and _is_object(lines[0]) and lines[1].lstrip(SPACE).startswith(b"{")
 
 
 def _mostly_lines(file: SteadyFile, start: int) -> bool:

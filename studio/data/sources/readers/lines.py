@@ -47,8 +47,11 @@ def index_lines(file: SteadyFile, *, start: int = 0) -> Lines:
     size = file.size
     parts = 1 if size - start <= ALONE else THREADS
     edges = [start + (size - start) * part // parts for part in range(parts + 1)]
-    with ThreadPoolExecutor(parts, thread_name_prefix="lines") as pool:
-        found = list(pool.map(lambda edge: _part(file, *edge), pairwise(edges)))
+    if parts == 1:
+        found = [_part(file, start, size)]
+    else:
+        with ThreadPoolExecutor(parts, thread_name_prefix="lines") as pool:
+            found = list(pool.map(lambda edge: _part(file, *edge), pairwise(edges)))
     head = file.read(start, start + 1)
     starts = np.concatenate([np.array([start] if head else [], dtype=np.int64), *(one[0] for one in found)])
     states = [np.array([_UNKNOWN if head[0] in _BLANK else _SOLID] if head else [], dtype=np.int8)]

@@ -36,13 +36,13 @@ class TextRows(SpanRows):
 
 def read_text(file: SteadyFile, reading: Reading) -> Rows:
     """Each line as it is; how many blank ones are passed over is noted."""
-    lines = index_lines(file, start=check_text(file))
+    lines = index_lines(file, start=check_text(file, may_be_markup=True))
     rows = TextRows(file, lines)
     notes: tuple[DataError, ...] = ()
     if lines.blank:
         notes = (
             DataError(
-                "{file}: one row a line; {count} blank lines are passed over.",
+                "{file}: one row a line; blank lines, passed over: {count}.",
                 file=file.name,
                 count=f"{lines.blank:,}",
             ),
