@@ -18,6 +18,7 @@ from studio.data.formats.base import Rendering
 from studio.data.rendering import Renderer, named
 from studio.data.sources import Table, kind_of, open_source
 from studio.data.sources.mix import interleave
+from studio.data.sources.slices import Slice, parse_split
 from studio.data.tools_file import tools_of
 from studio.errors import ConfigError, DataError
 
@@ -47,6 +48,11 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @property
+    def notes(self) -> tuple[DataError, ...]:
+        """What is worth knowing of how the sources were read."""
+        return tuple(note for one in self.parts for note in one.table.notes)
 
     @property
     def table(self) -> Table:
@@ -187,11 +193,14 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
     data = config.data
     source = data.eval_source or data.source
     split = data.eval_split or (data.split if kind_of(source) == "hub" else "train")
-    if source.strip() == data.source.strip() and split == data.split:
+    if source.strip() == data.source.strip() and _overlap(data, split, settings):
         raise ConfigError(
-            "data.eval_source is the same as data.source ({source}), so the loss would be measured on trained rows. "
-            "Remove it and set data.eval_fraction, or name another.",
+            "The validation rows ({source}, {split}) are trained on too (data.split: {trained}), so the loss would be "
+            "measured on trained rows. Set data.eval_fraction alone, or name another data.eval_source or "
+            "data.eval_split.",
             source=source,
+            split=split,
+            trained=data.split,
         )
     table = open_table(source, split, data, settings)
     wanted = trained.mapped.columns
@@ -200,3 +209,20 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
     left_out = {role.name: "" for role in trained.mapped.roles if role.name not in columns}
     same = data.model_copy(update={"format": trained.mapped.format, "columns": {**left_out, **columns}})
     return make_renderer(config.model_copy(update={"data": same}), table, settings)
+
+
+def _overlap(data: DataConfig, other: str, settings: Settings) -> bool:
+    """Whether two splits of the run's source share rows."""
+    counts: dict[str, int] = {}
+
+    def bounds(one: Slice) -> tuple[int, int]:
+        if one.split not in counts:
+            counts[one.split] = len(open_table(data.source, one.split, data, settings).rows)
+        return one.bounds(counts[one.split])
+
+    pairs = ((one, two) for one in parse_split(data.split) for two in parse_split(other) if one.split == two.split)
+    for one, two in pairs:
+        (start, end), (other_start, other_end) = bounds(one), bounds(two)
+        if max(start, other_start) < min(end, other_end):
+            return True
+    return False

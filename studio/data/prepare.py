@@ -233,7 +233,8 @@ def _nothing_left(config: RunConfig, found: Scan, left: npt.NDArray[np.bool_]) -
 def notes_of(config: RunConfig, found: Scan) -> list[Note]:
     """What is worth knowing of rows that are not trained on, or not as they are; by name."""
     corpus = found.corpus
-    notes = [_note(corpus, told) for told in (found.left_out, found.remarks)]
+    notes = [[Note(one) for one in corpus.notes]]
+    notes += [_note(corpus, told) for told in (found.left_out, found.remarks)]
     if config.data.bad_rows == "skip":
         notes.append(_note(corpus, found.problems))
     return [one for some in notes for one in some]

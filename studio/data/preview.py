@@ -152,7 +152,7 @@ def preview(
         of=len(corpus.train),
         mapped=corpus.renderer.mapped,
         dataset_type=corpus.renderer.how.dataset_type,
-        notes=(*_remarks(corpus, worked), *_notes(corpus, shown, config)),
+        notes=(*(Note(one) for one in corpus.notes), *_remarks(corpus, worked), *_notes(corpus, shown, config)),
         problems=problems,
     )
 

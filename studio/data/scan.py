@@ -240,8 +240,8 @@ def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, conte
         marks[name] = one.settle(marks[name], store.rows)
     told = [Remarks.empty() for _ in range(3)]
     for shard in shards:
-        for into, one in zip(told, (shard.problems, shard.left_out, shard.remarks), strict=True):
-            into.join(one)
+        for into, said in zip(told, (shard.problems, shard.left_out, shard.remarks), strict=True):
+            into.join(said)
     return Scan(
         corpus=corpus, store=store, facts=facts, usable=arrays["facts/usable"], marks=marks,
         problems=told[0], left_out=told[1], remarks=told[2], context=context, key=key,

@@ -65,7 +65,7 @@ class TokenStore:
         ):
             writer.write_batch(batch)
         with _Whole(self._path(number, "npz")) as path, path.open("wb") as out:
-            np.savez(out, allow_pickle=False, **shard.arrays)  # type: ignore[arg-type]
+            np.savez(out, allow_pickle=False, **shard.arrays)
         said = {
             "start": shard.start,
             "count": shard.count,

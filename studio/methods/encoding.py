@@ -16,7 +16,7 @@ from studio.errors import DataError
 from studio.methods.backend import Backend, Ranges, covered_tokens, marked_tokens
 from studio.methods.border import Borders
 from studio.methods.template import Spans, Template, Turns, Watch
-from studio.methods.turns import Conversation, answers_by_beginnings, marked_answers, switched_off, untrained
+from studio.methods.turns import Conversation, answers_by_beginnings, marked_answers, switched_off
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,7 +37,8 @@ _PROBE_TOOL = {
 class Job:
     """One sequence to encode: turns, or a text. `prompt` is its beginning, where the border is wanted.
 
-    `asking` ends turns with the generation prompt, for a sequence that a model is to go on with.
+    `asking` ends turns with the generation prompt, for a sequence that a model is to go on with. Turns from the
+    `since`-th on may be trained, and switched off with `train: false`; None where there is no such choice.
     """
 
     whole: Turns | str
@@ -45,6 +46,7 @@ class Job:
     tools: Any = None
     extra: Mapping[str, Any] | None = None
     asking: bool = False
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,10 @@ class Encoder:
         return made
 
     def _conversation(self, job: Job, turns: Turns, template: Template, *, answers: bool) -> _Written:
-        row = Conversation(turns, job.tools, job.extra)
+        row = Conversation(turns, job.tools, job.extra, len(turns) if job.since is None else job.since)
         if not answers:
             text = template.render(turns, tools=job.tools, extra=job.extra, add_generation_prompt=job.asking)
-            return _Written(text, off=switched_off(row, text, template) if untrained(turns) else None)
+            return _Written(text, off=switched_off(row, text, template) if row.switched else None)
         if self._answering(job.tools)[1]:
             text, spans = marked_answers(row, template)
         else:

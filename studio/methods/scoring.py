@@ -58,7 +58,8 @@ def _fill(made: PreTrainedModel, head: nn.Module, *, like: PreTrainedModel) -> N
     import torch
 
     head.to_empty(device=like.device)
-    head.to(dtype=like.dtype if like.dtype.is_floating_point else torch.float32)
+    # Half precision has no room for the gradients of a head that is trained whole; autocast brings the two together.
+    head.to(dtype=torch.float32 if like.dtype in (torch.float16, torch.uint8, torch.int8) else like.dtype)
     for module in head.modules():
         made._init_weights(module)
 

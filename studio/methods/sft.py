@@ -63,7 +63,7 @@ class SFT(Method):
     def _job(self, row: dict[str, Any], encoder: Encoder) -> Job:
         tools, extra = row.get("tools"), row.get("chat_template_kwargs")
         if "messages" in row:
-            return Job(row["messages"], tools=tools, extra=extra)
+            return Job(row["messages"], tools=tools, extra=extra, since=0)
         whole = row["text"] if "text" in row else row["prompt"]
         if isinstance(whole, str):
             if self.assistant_only_loss:
@@ -74,7 +74,8 @@ class SFT(Method):
             if "text" in row:
                 return Job(encoder.ended(whole))
             return Job(whole + encoder.ended(row["completion"]), whole)
-        return Job([*whole, *row["completion"]], whole, tools, extra)
+        since = len(whole) if self.completion_only_loss else 0
+        return Job([*whole, *row["completion"]], whole, tools, extra, since=since)
 
     def _spans(self, job: Job, coded: Coded) -> tuple[int, ...]:
         """What is in the loss: the answers, behind the border where that counts, but for turns switched off."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from studio.errors import DataError
@@ -45,8 +46,11 @@ class Template:
         # Not the compiled template that transformers keeps for all callers: while one of them notes where the
         # assistant's turns are, a render in another thread would be noted too. Hence two, and a lock for the second.
         self._compiled = _compile(source)
-        self._marking = _compile(source)
         self._lock = threading.Lock()
+
+    @cached_property
+    def _marking(self) -> Any:
+        return _compile(self.source)
 
     def render(
         self,

@@ -17,22 +17,23 @@ _SHOWN = 24  # characters of a text that a sentence quotes
 
 @dataclass(frozen=True)
 class Conversation:
-    """One row's turns, and what else its template is given."""
+    """One row's turns, and what else its template is given. Turns before `since` are never trained."""
 
     turns: Turns
     tools: Any = None
     extra: Mapping[str, Any] | None = None
+    since: int = 0
 
-
-def untrained(turns: Turns) -> bool:
-    """Whether a turn is switched off with `train: false`."""
-    return any(turn.get("train") is False for turn in turns)
+    @property
+    def switched(self) -> list[int]:
+        """The turns that would be trained, were they not switched off with `train: false`."""
+        return [at for at in range(self.since, len(self.turns)) if self.turns[at].get("train") is False]
 
 
 def marked_answers(row: Conversation, template: Template) -> tuple[str, Spans]:
     """The text and its {% generation %} blocks, but for those of turns that are switched off."""
     text, spans = template.marked(row.turns, tools=row.tools, extra=row.extra)
-    if untrained(row.turns):
+    if row.switched:
         off = switched_off(row, text, template)
         spans = [span for span in spans if not any(start < span[1] and span[0] < end for start, end in off)]
     return text, spans
@@ -46,7 +47,8 @@ def answers_by_beginnings(row: Conversation, template: Template, ends: tuple[str
     """
     beginnings = _Beginnings(row, template)
     spans = []
-    for number, turn in enumerate(row.turns):
+    for number in range(row.since, len(row.turns)):
+        turn = row.turns[number]
         if turn.get("role") == "assistant" and turn.get("train") is not False:
             start, end = beginnings.asked(number), beginnings.length(number + 1)
             closed = beginnings.text[start:end].rstrip()
@@ -57,11 +59,7 @@ def answers_by_beginnings(row: Conversation, template: Template, ends: tuple[str
 def switched_off(row: Conversation, text: str, template: Template) -> Spans:
     """The whole text of each turn with `train: false`, its header included."""
     beginnings = _Beginnings(row, template, text)
-    return [
-        (beginnings.length(number), beginnings.length(number + 1))
-        for number, turn in enumerate(row.turns)
-        if turn.get("train") is False
-    ]
+    return [(beginnings.length(number), beginnings.length(number + 1)) for number in row.switched]
 
 
 class _Beginnings:

@@ -71,7 +71,7 @@ def _cap(report: Report) -> int:
     lengths = report.length[report.length > 0]
     if not len(lengths):
         return 1
-    longest, most = int(lengths.max()), int(np.quantile(lengths, 0.97))
+    longest, most = int(lengths.max()), int(np.quantile(lengths, 0.97, method="lower"))
     wanted = max(int(1.25 * most), int(1.25 * min(report.max_length or 0, longest)), 8)
     return longest if longest <= 2 * wanted else wanted
 

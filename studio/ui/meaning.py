@@ -89,6 +89,7 @@ class MeaningForm:
                 with page.pair():
                     for name in group:
                         self._knob(name, min_width=0)
+            page.refs["template-form"].editor()
             values = table.table("data-placeholders", PLACEHOLDERS, name="placeholders", add="placeholder_add")
         page.draft.join(("data.placeholders",), (values,), read=_read_placeholders, show=_show_placeholders)
 

@@ -155,9 +155,23 @@ def test_eval_source_has_the_same_format(tmp_path: Path, run_config: Make, setti
     other.write_text("instruction,reply\nq,a\n")
     with pytest.raises(DataError, match=r"eval.csv has no column 'output'"):
         prepare(run_config(alpaca(20), data={"eval_source": str(other)}), settings)
-    with pytest.raises(ConfigError, match=r"same as data\.source"):
-        path = run_config(alpaca(20)).data.source
-        prepare(run_config(path, data={"eval_source": path}), settings)
+
+
+@pytest.mark.parametrize(
+    ("trained", "judged", "shared"),
+    [("train", "train", True), ("train[:80%]", "train[80%:]", False), ("train[:90%]", "train[80%:]", True)],
+)
+def test_validation_rows_are_never_trained_on(
+    trained: str, judged: str, shared: bool, run_config: Make, settings: Settings
+) -> None:
+    path = run_config(alpaca(20)).data.source
+    config = run_config(path, data={"split": trained, "eval_source": path, "eval_split": judged})
+    if shared:
+        with pytest.raises(ConfigError, match="are trained on too"):
+            prepare(config, settings)
+    else:
+        data = prepare(config, settings)
+        assert (len(data.index), len(data.eval_index)) == (16, 4)
 
 
 def test_starter_rows_are_ready(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def test_stray_quotes_cost_their_own_lines(tmp_path: Path, settings: Settings, s
         if len(cells) == 2:
             assert dict(zip("ab", cells, strict=True)) in sound
     assert all("line" in row for row in found if isinstance(row, str))
+
+
+def test_many_damaged_records_cost_no_more_than_as_many_sound_ones(tmp_path: Path, settings: Settings) -> None:
+    began = time.perf_counter()
+    content = "a,b\n" + '"open,1\n"x"y,2\nz,3\n' * 5_000
+    table = written(tmp_path / "a.csv", content, settings)
+    found = table.rows.read(0, len(table.rows))
+    assert time.perf_counter() - began < 10
+    assert [row for row in found if isinstance(row, dict)] == [{"a": "z", "b": "3"}] * 5_000 and len(found) == 15_000
 
 
 def test_damaged_json_never_fails_otherwise_than_by_a_sentence(tmp_path: Path, settings: Settings) -> None:

@@ -152,7 +152,7 @@ def test_padding_set_elsewhere_does_not_reach_the_encoder() -> None:
 @pytest.mark.parametrize("answers", [False, True])
 def test_threads_share_an_encoder(answers: bool) -> None:
     encoder = Encoder(chat_tokenizer("qwen2_5"))
-    jobs = [Job(chat) for chat in CONVERSATIONS] * 8
+    jobs = [Job(chat, since=0) for chat in CONVERSATIONS] * 8
     expected = encoder.encode(jobs, answers=answers)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: encoder.encode(jobs, answers=answers), range(12)):
@@ -162,7 +162,7 @@ def test_threads_share_an_encoder(answers: bool) -> None:
 def test_a_render_elsewhere_is_not_noted_as_an_answer() -> None:
     """transformers keeps one compiled template for all callers: chat renders with it while rows are encoded."""
     tokenizer = chat_tokenizer()
-    encoder, jobs = Encoder(tokenizer), [Job(chat) for chat in CONVERSATIONS]
+    encoder, jobs = Encoder(tokenizer), [Job(chat, since=0) for chat in CONVERSATIONS]
     expected = encoder.encode(jobs, answers=True)
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(
@@ -217,7 +217,9 @@ def test_masks_are_transformers_own() -> None:
         tokenizer = chat_tokenizer(name)
         encoder = Encoder(tokenizer)
         training = None if name == "starter" else encoder._training_source
-        for chat, one in zip(CONVERSATIONS, encoder.encode([Job(c) for c in CONVERSATIONS], answers=True), strict=True):
+        for chat, one in zip(
+            CONVERSATIONS, encoder.encode([Job(c, since=0) for c in CONVERSATIONS], answers=True), strict=True
+        ):
             made = tokenizer.apply_chat_template(
                 chat, chat_template=training, return_dict=True, return_assistant_tokens_mask=True
             )
@@ -229,16 +231,18 @@ def test_masks_are_transformers_own() -> None:
 
 def test_beginnings_find_each_answer_and_its_end() -> None:
     tokenizer = chat_tokenizer("smol")
-    (found,) = Encoder(tokenizer).encode([Job(turns("q1", "first", "q2", ODD + "\n", system="s"))], answers=True)
+    (found,) = Encoder(tokenizer).encode(
+        [Job(turns("q1", "first", "q2", ODD + "\n", system="s"), since=0)], answers=True
+    )
     assert answered(found, tokenizer) == ["first<|im_end|>", f"{ODD}\n<|im_end|>"]
     llama = chat_tokenizer("llama2")
-    (found,) = Encoder(llama).encode([Job(turns("q1", "first", "q2", "second"))], answers=True)
+    (found,) = Encoder(llama).encode([Job(turns("q1", "first", "q2", "second"), since=0)], answers=True)
     assert answered(found, llama) == [f" first {llama.eos_token}", f" second {llama.eos_token}"]
 
 
 def test_a_thought_that_the_prompt_opens_is_no_reason_to_refuse() -> None:
     tokenizer = chat_tokenizer("thinker")
-    (found,) = Encoder(tokenizer).encode([Job(turns("q1", "first", "q2", "second"))], answers=True)
+    (found,) = Encoder(tokenizer).encode([Job(turns("q1", "first", "q2", "second"), since=0)], answers=True)
     assert answered(found, tokenizer) == ["first<|im_end|>", "second<|im_end|>"]
 
 
@@ -253,18 +257,18 @@ def test_other_roles_are_never_answers() -> None:
         {"role": "observation", "content": "seen"},
         {"role": "assistant", "content": "so"},
     ]
-    (found,) = Encoder(tokenizer).encode([Job(chat)], answers=True)
+    (found,) = Encoder(tokenizer).encode([Job(chat, since=0)], answers=True)
     assert answered(found, tokenizer) == ["call<|im_end|>", "so<|im_end|>"]
 
 
 def test_what_cannot_be_known_is_refused_with_the_reason() -> None:
     encoder = Encoder(with_template(LATE_END))
-    assert encoder.encode([Job(turns("one", "two"))], answers=True)[0].answers
+    assert encoder.encode([Job(turns("one", "two"), since=0)], answers=True)[0].answers
     with pytest.raises(DataError, match=r"writes turn 2 otherwise when more turns follow.*assistant_only_loss off"):
-        encoder.encode([Job(turns("one", "two", "three", "four"))], answers=True)
+        encoder.encode([Job(turns("one", "two", "three", "four"), since=0)], answers=True)
     strict = "{% if messages | length < 3 %}{{ raise_exception('too short') }}{% endif %}" + str(TEMPLATES["smol"])
     with pytest.raises(DataError, match=r"does not write the first 1 turns alone \(too short\)"):
-        Encoder(with_template(strict)).encode([Job(turns("one", "two", "three", "four"))], answers=True)
+        Encoder(with_template(strict)).encode([Job(turns("one", "two", "three", "four"), since=0)], answers=True)
 
 
 # --- a turn switched off
@@ -288,6 +292,21 @@ def test_a_turn_switched_off_is_not_trained(name: str) -> None:
     assert "q2" in seen and "third" in seen and "second" not in seen and "q3" not in seen
     chat[5]["train"] = False
     assert trained({"prompt": chat[:-1], "completion": chat[-1:]}, name) == ""
+
+
+def test_turns_that_are_not_trained_anyway_need_not_be_found() -> None:
+    """Qwen3 writes an answer otherwise once others follow, so its end cannot be known: here it need not be."""
+    chat = turns("q1", "first", "q2", "second")
+    chat[1]["train"] = False
+    assert "second" in trained({"prompt": chat[:-1], "completion": chat[-1:]}, "qwen3")
+    own = with_template("{# not known to TRL #}" + str(TEMPLATES["qwen3"]))
+    row = {"prompt": chat[:-1], "completion": chat[-1:]}
+    lane = METHODS["sft"](assistant_only_loss=True).encode([row], encoder_of(own))[0].lanes[0]
+    assert own.decode(lane.ids[lane.spans[0] : lane.spans[1]]).endswith("second<|im_end|>")
+    with pytest.raises(DataError, match="otherwise when more turns follow"):
+        METHODS["sft"](assistant_only_loss=True).encode(
+            [{"messages": turns("q1", "first", "q2", "second")}], encoder_of(own)
+        )
 
 
 def test_the_switch_never_reaches_the_template() -> None:

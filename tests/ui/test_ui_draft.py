@@ -38,6 +38,28 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "assistant turns": {"method": {"type": "sft", "assistant_only_loss": True}},
     "assistant turns alone": {"method": {"assistant_only_loss": True, "completion_only_loss": False}},
     "all tokens, packed": {"method": {"completion_only_loss": False, "packing": True}},
+    "packed otherwise": {"method": {"packing": True, "packing_strategy": "wrapped"}},
+    "dpo": {"method": {"type": "dpo", "beta": 0.3, "loss_type": "ipo"}},
+    "kto": {"method": {"type": "kto", "beta": 0.2, "undesirable_weight": 1.5}},
+    "reward": {"method": {"type": "reward", "center_rewards_coefficient": 0.01}},
+    "grpo": {"method": {"type": "grpo", "reward_func": "regex", "reward_pattern": "a+", "num_generations": 2}},
+    "all of data": {
+        "data": {
+            "source": "/rows.csv", "split": "train[:5%]", "delimiter": ";", "tools": "tools.json", "shuffle": True,
+            "placeholders": {"name": "Byte", "author": "\u6211\u4eec"},
+            "prompt_template": "Q: {q}\nA:", "bad_rows": "skip", "prompt_template_empty": "A:", "eval_split": "test", "max_eval_rows": 9, "filters": ["cut", "duplicates"],
+        },
+        "training": {"truncation_mode": "drop"},
+    },
+    "a template of one's own": {"model": {"chat_template": "{{ messages[0]['content'] }}", "add_template_tokens": True}},
+    "a mix": {
+        "data": {
+            "source": "a/one", "split": "train[:9]", "mix_weight": 2.5, "mix_strategy": "all_exhausted",
+            "format": "alpaca",
+            "mix": [{"source": "rows.jsonl", "weight": 1, "format": "messages", "columns": {"messages": "turns"}},
+                    {"source": "starter", "split": "test"}],
+        }
+    },
     "picked modules": {
         "adapter": {
             "r": 7, "lora_alpha": 9.5, "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"], "bias": "all",
@@ -67,7 +89,8 @@ def test_an_upload_is_shown_as_an_upload(page: Any) -> None:
     source = str(page.services.settings.uploads_dir / "rows-1234abcd.jsonl")
     config = build({"data": {"source": source}})
     values = shown(page, config)
-    assert "upload" in values.values() and page.draft.read(values) == config
+    kind = next(one for one in values if getattr(one, "elem_id", "") == "data-kind")
+    assert values[kind] == "file" and source in values.values() and page.draft.read(values) == config
 
 
 def test_the_form_begins_with_the_defaults(page: Any) -> None:
@@ -86,7 +109,7 @@ def test_every_setting_has_a_widget_or_is_known_to_have_none(page: Any) -> None:
     settings = {
         f"{prefix}.{name}" if prefix else name for prefix, section in sections().items() for name in section.knobs()
     }
-    without = {"adapter.type", "method.type", "data.eval_source", "training.extra"}
+    without = {"adapter.type", "training.extra"}
     without |= {"generation.top_k", "generation.repetition_penalty"}  # kept in `rest`
     assert settings - having - {"adapter"} <= without
 
@@ -145,9 +168,38 @@ def test_the_kept_form_comes_back_and_rubbish_does_not() -> None:
 
 def test_an_unfinished_choice_is_no_mistake(page: Any) -> None:
     values = shown(page, RunConfig())
-    values[next(one for one in values if getattr(one, "elem_id", "") == "data-kind")] = "upload"
+    values[next(one for one in values if getattr(one, "elem_id", "") == "data-kind")] = "file"
     with pytest.raises(Unfinished):
         page.draft.read(values)
+    values[next(one for one in values if getattr(one, "elem_id", "") == "data-kind")] = "mix"
+    with pytest.raises(Unfinished):
+        page.draft.read(values)
+
+
+def laid(page: Any, values: dict[Any, Any], changes: dict[str, Any]) -> dict[Any, Any]:
+    """The widgets after a change was laid over them."""
+    return {**values, **{one: update["value"] for one, update in page.draft.change(values, changes).items()}}
+
+
+def test_a_change_reaches_its_widgets_only_and_can_be_taken_back(page: Any) -> None:
+    config = build(CONFIGS["all of data"])
+    before = shown(page, config)
+    updates = page.draft.change(before, {"data.filters": ["cut"], "training.max_length": 731})
+    named = {getattr(one, "elem_id", "") for one in updates}
+    assert named == {"data-filters", "training-max_length", "draft-rest"}
+    after = laid(page, before, {"data.filters": ["cut"], "training.max_length": 731})
+    assert page.draft.read(after).data.filters == ("cut",) and page.draft.read(after).training.max_length == 731
+    back = laid(page, after, {"data.filters": list(config.data.filters), "training.max_length": 1024})
+    assert page.draft.read(back) == config
+
+
+def test_a_change_of_method_leaves_the_other_ones_settings_behind(page: Any) -> None:
+    values = laid(page, shown(page, build(CONFIGS["all tokens, packed"])), {"method.type": "dpo"})
+    assert page.draft.read(values).method.model_dump() == build({"method": "dpo"}).method.model_dump()
+    with pytest.raises(ConfigError):
+        page.draft.change(values, {"training.max_length": 1})
+    with pytest.raises(ConfigError):
+        page.draft.change(values, {"training.nothing": 1})
 
 
 def test_two_widgets_for_one_setting_are_refused(page: Any) -> None:

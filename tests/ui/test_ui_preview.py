@@ -10,13 +10,13 @@ import pytest
 
 from studio.config import RunConfig
 from studio.settings import Settings
-from studio.ui.preview import ROLES, _role_updates
+from studio.ui.preview import ROLES, offers_for, role_updates
 
 
 def offered(settings: Settings, path: Path, **data: Any) -> dict[str, list[str]]:
     """Role -> the columns its dropdown offers, for the roles that are shown."""
     config = RunConfig.model_validate({"data": {"source": str(path), **data}})
-    updates = dict(zip(ROLES, _role_updates(config, settings, {}), strict=True))
+    updates = dict(zip(ROLES, role_updates(config, settings, {}), strict=True))
     return {role: [value for _, value in one["choices"][1:]] for role, one in updates.items() if one.get("visible")}
 
 
@@ -38,3 +38,29 @@ def test_a_wrong_column_leaves_the_dropdowns_where_they_are(settings: Settings, 
 def test_a_chosen_format_shows_its_own_roles(settings: Settings, rows: Path) -> None:
     shown = set(offered(settings, rows, format="prompt-completion"))
     assert {"prompt", "completion"} <= shown and "instruction" not in shown
+
+
+def test_columns_within_columns_are_offered_and_what_is_left_unset_is_marked(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "nested.jsonl"
+    row = {"instruction": "Say hello", "meta": {"answers": [{"text": "Hello"}]}}
+    path.write_text(f"{json.dumps(row)}\n" * 4, encoding="utf-8")
+    columns = {"output": "meta.answers[0].text"}
+    assert "meta.answers[0].text" in offered(settings, path, format="alpaca", columns=columns)["output"]
+    config = RunConfig.model_validate({"data": {"source": str(path), "format": "alpaca", "columns": columns}})
+    updates = dict(zip(ROLES, role_updates(config, settings, {}), strict=True))
+    unset = {role for role, one in updates.items() if one.get("visible") and "unset" in one["elem_classes"]}
+    assert "system" in unset and not {"instruction", "output"} & unset
+
+
+def test_rows_for_another_method_come_with_that_method(settings: Settings, rows: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    line = json.dumps({"prompt": "Say hello", "chosen": "Hello", "rejected": "No"})
+    pairs.write_text(f"{line}\n" * 4, encoding="utf-8")
+    config = RunConfig.model_validate({"data": {"source": str(pairs)}})
+    assert {one["changes"]["method.type"] for one in offers_for(config, settings)} == {"dpo", "reward"}
+    assert (
+        offers_for(config.model_copy(update={"data": config.data.model_copy(update={"source": str(rows)})}), settings)
+        == []
+    )

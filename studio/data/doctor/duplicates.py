@@ -39,7 +39,8 @@ class Duplicates(Check):
         if "row_bands" not in marks or "row_near" in marks:
             return marks
         near = groups(marks["row_bands"].reshape(-1, BANDS), keys(marks), marks["row_kind"], rows)
-        return {**marks, "row_near": near.astype(np.int64)}
+        kept = {name: one for name, one in marks.items() if name != "row_bands"}  # most of a million rows' memory
+        return {**kept, "row_near": near.astype(np.int64)}
 
     def conclude(self, marks: Marks, view: View) -> list[Finding]:
         positions = view.within(self.flagged(marks, view))

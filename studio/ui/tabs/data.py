@@ -115,7 +115,12 @@ def _events(page: Page, parts: Parts) -> list[tuple[list[Any], Keep]]:
     """What asks for the preview again, and which of the chosen columns stay chosen then."""
     draft, source = page.draft, parts.source
     widgets = draft.components(
-        "data", "method", "training.max_length", "training.truncation_mode", "model.chat_template"
+        "data",
+        "method",
+        "training.max_length",
+        "training.truncation_mode",
+        "model.chat_template",
+        "model.add_template_tokens",
     )
     # What is typed is looked at when one leaves it; the settings of the method stand in another tab.
     typed = source.typed | {

@@ -16,6 +16,7 @@ from studio.ui.draft import Unfinished
 from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
+from studio.ui.template import TemplateForm
 from studio.ui.words import say, translate_text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _choices(page: Page) -> dict[str, Any]:
             placeholder="owner/name", elem_id="model-other", elem_classes=["for-other"], interactive=True,
         )  # fmt: skip
         revision = form.widget("model", "revision", placeholder="main", elem_classes=["for-other"])
-        template = form.widget("model", "chat_template")
+        template = page.refs["template-form"] = TemplateForm(page)
     with page.card("model.weights", elem_id="model-weights-card"):
         with page.pair():
             dtype = form.widget("model", "dtype", info=None, min_width=0)
@@ -76,11 +77,12 @@ def _choices(page: Page) -> dict[str, Any]:
             choices=form.choices("model.attn_implementation", ATTENTION),
         )  # fmt: skip
     draft.join(("model.model_name_or_path",), (kind, named), read=_read_name, show=_show_name)
-    fields = {"revision": revision, "chat_template": template, "dtype": dtype, "device_map": device,
+    fields = {"revision": revision, "dtype": dtype, "device_map": device,
               "quantization": quantization, "attn_implementation": attention}  # fmt: skip
     for name, widget in fields.items():
         draft.add("model", name, widget)
-    return {"kind": kind, "named": named, "typed": (named, revision), **fields}
+    both = {"chat_template": template.choice, "add_template_tokens": template.tokens}
+    return {"kind": kind, "named": named, "typed": (named, revision), **both, **fields}
 
 
 def _read_name(kind: str, named: str) -> dict[str, Any]:
@@ -116,7 +118,16 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
         page.loader.unload()
 
     picked = [
-        parts[name] for name in ("kind", "dtype", "device_map", "quantization", "attn_implementation", "chat_template")
+        parts[name]
+        for name in (
+            "kind",
+            "dtype",
+            "device_map",
+            "quantization",
+            "attn_implementation",
+            "chat_template",
+            "add_template_tokens",
+        )
     ]
     events = [one.input for one in picked]
     events += [event for one in parts["typed"] for event in (one.submit, one.blur)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,10 @@ def test_a_template_that_is_not_the_tokenizers_own_is_told() -> None:
     patient = Patient([GOOD], context_for(tokenizer=foreign), tokenizer=foreign)
     (finding,) = patient.findings("template_tokens")
     assert "<|start_header_id|>" in str(finding.details["tokens"]) and finding.count == 1
+    assert finding.levers[0].changes == {"model.add_template_tokens": True}
+    text = [{"text": "no template is used"}]
+    context = context_for(dataset_type="language-modeling", tokenizer=foreign)
+    assert not Patient(text, context, tokenizer=foreign).findings("template_tokens")
     assert not Patient([GOOD]).findings("template_tokens")
 
 
@@ -210,7 +215,7 @@ def test_the_curve_is_what_the_method_says_at_each_of_its_lengths(name: str, mod
     patient.facts = facts
     view = patient.view(method=method, truncation_mode=mode, max_length=50)
     every = np.arange(200)
-    view = type(view)(**{**view.__dict__, "train": every, "eval": every[:0]})
+    view = replace(view, train=every, eval=every[:0])
     found = curve(view)
     assert 50 in found.at and found.at[-1] == length.max()
     for place, limit in enumerate(found.at):

@@ -193,7 +193,7 @@ class _Lines:
 def _split(file: SteadyFile, position: int) -> Iterator[bytes]:
     """Lines by LF, CRLF or CR, with their ends."""
     rest: list[bytes] = []
-    for piece in file.chunks(position):
+    for piece in _growing(file, position):
         lines = piece.splitlines(keepends=True)
         if len(lines) > 1 or (rest and rest[-1].endswith((b"\n", b"\r"))):
             lines = b"".join([*rest, piece]).splitlines(keepends=True)
@@ -203,3 +203,11 @@ def _split(file: SteadyFile, position: int) -> Iterator[bytes]:
             rest.append(piece)
     if rest:
         yield from b"".join(rest).splitlines(keepends=True)
+
+
+def _growing(file: SteadyFile, position: int) -> Iterator[bytes]:
+    """Pieces that are small at first: after a damaged record the reading begins anew."""
+    size = 1 << 12
+    while position < file.size:
+        yield file.read(position, position + size)
+        position, size = position + size, min(2 * size, CHUNK)
