@@ -143,9 +143,9 @@ def select(config: RunConfig, found: Scan) -> Prepared:
     )
 
 
-def report_of(config: RunConfig, found: Scan) -> Report:
-    """What the doctor says of a scan, at this max_length and batch size."""
-    return build_report(found.marks, view_of(config, found))
+def report_of(config: RunConfig, found: Scan, *, before: Report | None = None) -> Report:
+    """What the doctor says of a scan, at this max_length and batch size; quicker with a report of the same scan."""
+    return build_report(found.marks, view_of(config, found), before=before)
 
 
 def view_of(config: RunConfig, found: Scan) -> View:
@@ -163,6 +163,7 @@ def view_of(config: RunConfig, found: Scan) -> View:
         batch_size=training.per_device_train_batch_size,
         packing=bool(getattr(config.method, "packing", False)),
         bad_rows=config.data.bad_rows,
+        filters=config.data.filters,
         where=found.corpus.where,
         rows=found.store.rows,
     )

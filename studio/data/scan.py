@@ -236,8 +236,7 @@ def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, conte
         length=arrays["facts/length"], supervised=arrays["facts/supervised"],
         first=arrays["facts/first"], last=arrays["facts/last"],
     )  # fmt: skip
-    for name, one in CHECKS.items():
-        marks[name] = one.settle(marks[name], store.rows)
+    marks = _settled(store, marks, len(arrays["facts/usable"]))
     told = [Remarks.empty() for _ in range(3)]
     for shard in shards:
         for into, said in zip(told, (shard.problems, shard.left_out, shard.remarks), strict=True):
@@ -246,6 +245,20 @@ def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, conte
         corpus=corpus, store=store, facts=facts, usable=arrays["facts/usable"], marks=marks,
         problems=told[0], left_out=told[1], remarks=told[2], context=context, key=key,
     )  # fmt: skip
+
+
+def _settled(store: TokenStore, marks: dict[str, Marks], rows: int) -> dict[str, Marks]:
+    """What the checks make of the marks of all rows together; from disk where it was made before."""
+    kept = store.read_settled(rows)
+    if kept is None:
+        made = {name: check.settle(marks[name], store.rows) for name, check in CHECKS.items()}
+        store.write_settled({f"{name}/{key}": value for name, one in made.items() for key, value in one.items()}, rows)
+        return made
+    found: dict[str, Marks] = {name: {} for name in CHECKS}
+    for name_in_file, value in kept.items():
+        name, _, inner = name_in_file.partition("/")
+        found[name][inner] = value
+    return found
 
 
 def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBase) -> str:

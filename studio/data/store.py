@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+SETTLED = "settled.npz"
 KEPT_FOLDERS = 12
 KEPT_BYTES = 20 * 1024**3
 
@@ -78,14 +79,8 @@ class TokenStore:
 
     def read(self, number: int) -> Shard:
         """The figures and sentences of a shard; OSError or ValueError where it is damaged."""
-        import numpy as np
-
         said = json.loads(self._path(number, "json").read_text(encoding="utf-8"))
-        try:
-            with np.load(self._path(number, "npz"), allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError("the figures are damaged") from error
+        arrays = _arrays(self._path(number, "npz"))
         if self._open(number).num_rows != said["count"]:
             raise ValueError("the tokens are of other rows")
         problems, left_out, remarks = (Remarks.from_json(said[key]) for key in ("problems", "left_out", "remarks"))
@@ -93,6 +88,20 @@ class TokenStore:
             start=int(said["start"]), count=int(said["count"]), arrays=arrays,
             problems=problems, left_out=left_out, remarks=remarks,
         )  # fmt: skip
+
+    def read_settled(self, rows: int) -> Arrays | None:
+        """What was concluded of all rows together; None where it was not, or where it was of fewer rows."""
+        try:
+            found = _arrays(self.folder / SETTLED)
+        except (OSError, ValueError):
+            return None
+        return found if int(found.pop("rows", -1)) == rows else None
+
+    def write_settled(self, arrays: Arrays, rows: int) -> None:
+        import numpy as np
+
+        with _Whole(self.folder / SETTLED) as path, path.open("wb") as out:
+            np.savez(out, allow_pickle=False, rows=np.int64(rows), **arrays)
 
     def rows(self, positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
         """The tokens of these rows, in their order; texts are not kept."""
@@ -125,6 +134,16 @@ class TokenStore:
 
     def _path(self, number: int, kind: str) -> Path:
         return self.folder / f"{number:05d}.{kind}"
+
+
+def _arrays(path: Path) -> Arrays:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError("the figures are damaged") from error
 
 
 def _encoded(batch: pa.RecordBatch, rows: npt.NDArray[np.int64], lanes: int) -> Iterator[Encoded]:

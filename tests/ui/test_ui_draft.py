@@ -47,11 +47,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "data": {
             "source": "/rows.csv", "split": "train[:5%]", "delimiter": ";", "tools": "tools.json", "shuffle": True,
             "placeholders": {"name": "Byte", "author": "\u6211\u4eec"},
-            "prompt_template": "Q: {q}\nA:", "bad_rows": "skip", "prompt_template_empty": "A:", "eval_split": "test", "max_eval_rows": 9, "filters": ["cut", "duplicates"],
+            "prompt_template": "Q: {q}\nA:", "bad_rows": "skip", "prompt_template_empty": "A:",
+            "eval_split": "test", "max_eval_rows": 9, "filters": ["cut", "duplicates"],
         },
         "training": {"truncation_mode": "drop"},
     },
-    "a template of one's own": {"model": {"chat_template": "{{ messages[0]['content'] }}", "add_template_tokens": True}},
+    "a template of one's own": {"model": {"chat_template": "{{ messages[0].role }}", "add_template_tokens": True}},
     "a mix": {
         "data": {
             "source": "a/one", "split": "train[:9]", "mix_weight": 2.5, "mix_strategy": "all_exhausted",

@@ -123,9 +123,8 @@ def _events(page: Page, parts: Parts) -> list[tuple[list[Any], Keep]]:
         "model.add_template_tokens",
     )
     # What is typed is looked at when one leaves it; the settings of the method stand in another tab.
-    typed = source.typed | {
-        one for one in widgets if isinstance(one, gr.Textbox) and one is not parts.meaning.max_length
-    }
+    live = {parts.meaning.max_length, page.refs["template-form"].text}
+    typed = source.typed | {one for one in widgets - live if isinstance(one, gr.Textbox)}
     elsewhere = {source.kind, source.stored, parts.meaning.format, draft.rest}
     followed = widgets | draft.components("model.revision")
     followed -= typed | elsewhere
