@@ -165,7 +165,7 @@ def view_of(config: RunConfig, found: Scan) -> View:
         bad_rows=config.data.bad_rows,
         filters=config.data.filters,
         where=found.corpus.where,
-        rows=found.store.rows,
+        rows=found.store.tokens,
     )
 
 

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from studio.data.corpus import Corpus
-from studio.data.doctor import CHECKS
+from studio.data.doctor import CHECKS, settle
 from studio.data.doctor.base import Chunk, Context, Marks
 from studio.data.pipeline import Pipeline, Worked
 from studio.data.rendering import Remarks
@@ -251,7 +251,7 @@ def _settled(store: TokenStore, marks: dict[str, Marks], rows: int) -> dict[str,
     """What the checks make of the marks of all rows together; from disk where it was made before."""
     kept = store.read_settled(rows)
     if kept is None:
-        made = {name: check.settle(marks[name], store.rows) for name, check in CHECKS.items()}
+        made = settle(marks, store.tokens)
         store.write_settled({f"{name}/{key}": value for name, one in made.items() for key, value in one.items()}, rows)
         return made
     found: dict[str, Marks] = {name: {} for name in CHECKS}

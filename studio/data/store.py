@@ -111,6 +111,22 @@ class TokenStore:
                 opened = (shard, self._open(shard))
             yield from _encoded(opened[1], inner, self.lanes)
 
+    def tokens(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The tokens of all lanes of these rows, one after the other, and where each row begins and the last ends."""
+        import numpy as np
+        import pyarrow as pa
+
+        ids: list[npt.NDArray[np.int32]] = []
+        sizes: list[npt.NDArray[np.int64]] = [np.zeros(1, dtype=np.int64)]
+        for shard, inner in _by_shard(positions, self.shard_rows):
+            found = self._open(shard).take(pa.array(inner))
+            lanes = [found.column(f"ids_{number}") for number in range(self.lanes)]
+            joined = lanes[0] if len(lanes) == 1 else _side_by_side(lanes)
+            ids.append(joined.flatten().to_numpy())
+            sizes.append(joined.value_lengths().to_numpy().astype(np.int64))
+        empty = np.empty(0, dtype=np.int32)
+        return np.concatenate(ids) if ids else empty, np.cumsum(np.concatenate(sizes))
+
     def _open(self, number: int) -> pa.RecordBatch:
         import pyarrow as pa
 
@@ -157,6 +173,23 @@ def _encoded(batch: pa.RecordBatch, rows: npt.NDArray[np.int64], lanes: int) -> 
     for place, extra in enumerate(found.column("extra").to_pylist()):
         made = tuple(Lane(ids[place], tuple(spans[place])) for ids, spans in columns)
         yield Encoded(made, (), json.loads(extra) if extra else {})
+
+
+def _side_by_side(lanes: Sequence[pa.ListArray]) -> pa.ListArray:
+    """Lists of the same rows, those of each row joined to one."""
+    import numpy as np
+    import pyarrow as pa
+
+    lengths = np.stack([lane.value_lengths().to_numpy() for lane in lanes], axis=1).astype(np.int64)
+    bounds = np.concatenate([[0], np.cumsum(lengths.reshape(-1))])
+    ids = np.empty(int(bounds[-1]), dtype=np.int32)
+    for number, lane in enumerate(lanes):
+        values, own = lane.flatten().to_numpy(), lengths[:, number]
+        begins = bounds[:-1].reshape(lengths.shape)[:, number]
+        inner = np.arange(len(values)) - np.repeat(np.cumsum(own) - own, own)
+        ids[np.repeat(begins, own) + inner] = values
+    ends = np.concatenate([[0], np.cumsum(lengths.sum(axis=1))])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ids, pa.int32()))
 
 
 def _by_shard(positions: npt.NDArray[np.int64], shard_rows: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:

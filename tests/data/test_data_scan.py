@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,20 @@ def test_tokens_come_back_as_they_were(run_config: Make, settings: Settings) -> 
         made = pipeline.work(positions).encoded
         kept = list(found.store.rows(np.array(positions)))
         assert [one.lanes for one in kept] == [one.lanes for one in made if one is not None]
+        ids, offsets = found.store.tokens(np.array(positions))
+        flat = [list(ids[start:end]) for start, end in pairwise(offsets)]
+        assert flat == [one.lanes[0].ids for one in kept]
     assert found.usable.all() and found.facts.length.shape == (100, 1)
     assert int(found.facts.length[7, 0]) == len(made[7].lanes[0].ids)  # type: ignore[union-attr]
+
+
+def test_tokens_of_two_lanes_lie_side_by_side(run_config: Make, settings: Settings) -> None:
+    pairs = [{"prompt": f"q{n}", "chosen": f"yes {n}" * (n % 3 + 1), "rejected": f"no {n}"} for n in range(70)]
+    found = looked(run_config(pairs, method="dpo"), settings)
+    positions = np.array([69, 0, 33, 31])
+    ids, offsets = found.store.tokens(positions)
+    for row, start, end in zip(found.store.rows(positions), offsets, offsets[1:], strict=False):
+        assert list(ids[start:end]) == [*row.lanes[0].ids, *row.lanes[1].ids]
 
 
 def test_nothing_is_looked_at_twice(run_config: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ marks later, as often as `max_length` or the batch size is changed, without anot
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -32,7 +32,8 @@ SEVERITIES: tuple[Severity, ...] = ("blocking", "warning", "note")
 # Kept with the rows' figures. "position" holds flagged positions and the others are aligned with it;
 # "row_*" hold one value a row, in the order of positions; "said_*" hold sentences.
 Marks = dict[str, "npt.NDArray[Any]"]
-Rows = Callable[["Positions"], Iterator["Encoded"]]  # the kept tokens of some positions
+# Positions -> the tokens of all their lanes, one after the other, and where each row begins and the last one ends.
+Rows = Callable[["Positions"], tuple["npt.NDArray[np.int32]", "Positions"]]
 
 
 @dataclass(frozen=True)

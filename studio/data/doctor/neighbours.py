@@ -6,7 +6,7 @@ grows with the rows and not with their pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from studio.data.doctor.base import distinct
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from studio.methods.base import Encoded
+    from studio.data.doctor.base import Rows
 
     Positions = npt.NDArray[np.int64]
-    Flat = tuple[npt.NDArray[np.int32], Positions]  # ids of some rows, and where each begins
 
 ALIKE = 0.8  # the share of runs that two rows must have in common
 SAMPLED = 1000  # rows that tell which runs are common
@@ -31,7 +30,7 @@ def groups(
     bands: npt.NDArray[np.uint32],
     prints: npt.NDArray[np.uint64],
     kinds: npt.NDArray[np.int8],
-    rows: Callable[[Positions], Iterator[Encoded]],
+    rows: Rows,
 ) -> Positions:
     """For each position the first position of those it is much alike, itself where there are none.
 
@@ -57,23 +56,12 @@ def groups(
     return np.asarray(_roots(parent)[first[inverse]])
 
 
-def flat(positions: Positions, rows: Callable[[Positions], Iterator[Encoded]]) -> Flat:
-    """The tokens of some rows, all lanes one after the other."""
-    import numpy as np
-
-    ids = [token for row in rows(positions) for lane in row.lanes for token in (lane.ids,)]
-    per_row = len(ids) // max(len(positions), 1)
-    sizes = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)).reshape(-1, max(per_row, 1)).sum(axis=1)
-    joined = np.concatenate([np.asarray(one, dtype=np.int32) for one in ids]) if ids else np.empty(0, dtype=np.int32)
-    return joined, np.concatenate([[0], np.cumsum(sizes)])
-
-
-def _common_of(firsts: Positions, rows: Callable[[Positions], Iterator[Encoded]]) -> npt.NDArray[np.bool_]:
+def _common_of(firsts: Positions, rows: Rows) -> npt.NDArray[np.bool_]:
     """The runs that many rows share, seen in some rows drawn evenly from all that differ."""
     import numpy as np
 
     drawn = np.sort(np.random.default_rng(0).permutation(firsts)[:SAMPLED])
-    ids, offsets = flat(drawn, rows)
+    ids, offsets = rows(drawn)
     runs, starts = runs_of(ids, offsets)
     return common(runs, starts, np.arange(len(drawn), dtype=np.uint64), fewest=3)
 
@@ -96,14 +84,14 @@ def _pairs(band: npt.NDArray[np.uint32], firsts: Positions) -> Iterator[npt.NDAr
 
 def _alike(
     pairs: npt.NDArray[np.int64],
-    rows: Callable[[Positions], Iterator[Encoded]],
+    rows: Rows,
     table: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Which pairs share enough of the runs that are their own (Jaccard index of the two sets)."""
     import numpy as np
 
     positions, inverse = np.unique(pairs, return_inverse=True)
-    runs, starts = runs_of(*flat(positions, rows))
+    runs, starts = runs_of(*rows(positions))
     owner = np.repeat(np.arange(len(positions), dtype=np.uint64), np.diff(starts))
     own = ~table[runs >> np.uint32(32 - TABLE_BITS)]
     keys = distinct((owner[own] << np.uint64(32)) | runs[own])

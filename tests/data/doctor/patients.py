@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -117,10 +117,11 @@ class Patient:
             remarks=[(self.remarks[number],) if number in self.remarks else () for number in range(start, end)],
         )
 
-    def rows(self, positions: Any) -> Iterator[Encoded]:
-        for position in positions:
-            found = self.encoded[int(position)]
-            yield found if found is not None else Encoded(tuple(Lane([], ()) for _ in range(self.lanes)))
+    def rows(self, positions: Any) -> tuple[Any, Any]:
+        made = [self.encoded[int(position)] for position in positions]
+        ids = [[token for lane in one.lanes for token in lane.ids] if one is not None else [] for one in made]
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
+        return np.array([token for one in ids for token in one], dtype=np.int32), offsets
 
     def view(self, *, eval: Sequence[int] = (), **changes: Any) -> View:
         every = np.arange(len(self.rendered), dtype=np.int64)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from patients import Patient, one_lane, pair
+from patients import Patient, pair
 
 from studio.data.doctor.minhash import BANDS, bands, common, fingerprints, runs_of
 from studio.data.doctor.neighbours import ALIKE, groups
-from studio.methods.base import Encoded
 
 ROW = {"messages": []}  # these checks look at ids alone
 
@@ -43,9 +41,8 @@ def grouped(rows: list[np.ndarray], chunk_rows: int = 512) -> np.ndarray:
         prints.append(fingerprints(ids, offsets))
         banded.append(bands(ids, offsets, prints[-1]))
 
-    def read(positions: Any) -> Iterator[Encoded]:
-        for position in positions:
-            yield one_lane(rows[int(position)].tolist())
+    def read(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return flat([rows[int(position)] for position in positions])
 
     kinds = np.zeros(len(rows), dtype=np.int8)
     return groups(np.concatenate(banded), np.concatenate(prints), kinds, read)
