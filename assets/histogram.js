@@ -152,6 +152,7 @@ const draw = () => {
   if (next.state !== "ok") return; // while it is looked at again, the last one stays, dimmed
   card = next;
   if (!held) at = card.max_length;
+  key.lastChild.classList.toggle("tf-gone", !card.supervised.length);
   totals.textContent = card.lines.join(" · ");
   paint();
 };

@@ -9,10 +9,11 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from studio.data.corpus import Corpus
@@ -43,11 +44,6 @@ Progress = Callable[[int, int], None]  # (rows done, rows in all)
 
 _locks: dict[str, threading.Lock] = {}
 _locks_lock = threading.Lock()
-
-
-def _lock_of(key: str) -> threading.Lock:
-    with _locks_lock:
-        return _locks.setdefault(key, threading.Lock())
 
 
 class Cancelled(StudioError):
@@ -87,22 +83,37 @@ def scan(
     key = scan_key(corpus, method=method, tokenizer=tokenizer)
     store = TokenStore(settings.scans_dir / key, lanes=len(method.lanes), shard_rows=SHARD_ROWS)
     pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
-    total, shards = len(corpus), []
-    for number in range(-(-total // SHARD_ROWS)):
-        with _lock_of(key):  # a run that starts while the doctor looks takes what the doctor has made
-            found = _kept(store, number)
-            if found is None:
-                first = number * SHARD_ROWS
-                made = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=total)
-                found, encoded = made.shard(first, min(first + SHARD_ROWS, total))
-                store.write(number, found, encoded)
-        shards.append(found)
-        if progress is not None:
-            progress(found.start + found.count, total)
+    making = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=len(corpus))
+    with _alone(key, cancelled):  # a run that starts while the doctor looks takes what the doctor has made
+        shards = _shards(store, making)
     if store.folder.is_dir():
         store.folder.touch()
     prune(settings.scans_dir, keep=store.folder)
     return _joined(corpus, store, shards, context=context, key=key)
+
+
+@contextmanager
+def _alone(key: str, cancelled: threading.Event | None) -> Iterator[None]:
+    """One scan of the same rows at a time in this process; the others wait, unless they are given up."""
+    with _locks_lock:
+        lock = _locks.setdefault(key, threading.Lock())
+    while not lock.acquire(timeout=0.2):
+        if cancelled is not None and cancelled.is_set():
+            raise Cancelled
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _shards(store: TokenStore, making: _Making) -> list[Shard]:
+    """All shards in order: those on disk, and the others made and written."""
+    kept = {number: _kept(store, number) for number in range(-(-making.of // SHARD_ROWS))}
+    with closing(making.shards([number for number, shard in kept.items() if shard is None])) as made:
+        for number, shard, encoded in made:
+            store.write(number, shard, encoded)
+            kept[number] = shard
+    return [shard for shard in kept.values() if shard is not None]
 
 
 def _kept(store: TokenStore, number: int) -> Shard | None:
@@ -116,7 +127,10 @@ def _kept(store: TokenStore, number: int) -> Shard | None:
 
 @dataclass(frozen=True)
 class _Making:
-    """Makes shards: chunks are rendered and encoded ahead in threads, and joined in order."""
+    """Makes shards: chunks are rendered and encoded ahead in threads, and joined in order.
+
+    `of` is how many rows there are in all.
+    """
 
     pipeline: Pipeline
     context: Context
@@ -124,44 +138,62 @@ class _Making:
     cancelled: threading.Event | None
     of: int
 
-    def shard(self, first: int, last: int) -> tuple[Shard, list[Encoded | None]]:
-        pieces: list[Arrays] = []
-        encoded: list[Encoded | None] = []
+    def shards(self, numbers: Sequence[int]) -> Generator[tuple[int, Shard, list[Encoded | None]], None, None]:
+        """(number, shard, its tokens) of these shards, the next one in work while one is being written."""
+        with closing(self._chunks(numbers)) as chunks:
+            for number, group in groupby(chunks, key=lambda found: found[0]):
+                shard, encoded = self._shard(number * SHARD_ROWS, [(arrays, worked) for _, arrays, worked in group])
+                yield number, shard, encoded
+
+    def _shard(self, first: int, chunks: Sequence[tuple[Arrays, Worked]]) -> tuple[Shard, list[Encoded | None]]:
         problems, left_out, remarks = Remarks.empty(), Remarks.empty(), Remarks.empty()
-        for arrays, worked in self._chunks(first, last):
-            pieces.append(arrays)
+        encoded: list[Encoded | None] = []
+        for _, worked in chunks:
             encoded.extend(worked.encoded)
             for place, position in enumerate(worked.positions):
-                number = int(position)
-                _gather(problems, number, worked.problems[place])
-                _gather(left_out, number, worked.left_out[place])
+                _gather(problems, position, worked.problems[place])
+                _gather(left_out, position, worked.left_out[place])
                 for remark in worked.remarks[place]:
-                    remarks.add(number, remark)
-            if self.progress is not None:
-                self.progress(int(worked.positions[-1]) + 1, self.of)
-        empty = Remarks.empty()
-        parts = [Shard(first, 0, one, problems=empty, left_out=empty, remarks=empty) for one in pieces]
-        made = Shard(first, last - first, joined(parts), problems=problems, left_out=left_out, remarks=remarks)
-        return made, encoded
+                    remarks.add(position, remark)
+        shard = Shard(
+            first, len(encoded), joined([arrays for arrays, _ in chunks]),
+            problems=problems, left_out=left_out, remarks=remarks,
+        )  # fmt: skip
+        return shard, encoded
 
-    def _chunks(self, first: int, last: int) -> Iterator[tuple[Arrays, Worked]]:
-        waiting: deque[Future[tuple[Arrays, Worked]]] = deque()
-        starts = iter(range(first, last, CHUNK_ROWS))
-        with ThreadPoolExecutor(AHEAD, thread_name_prefix="scan") as pool:
-            for start in starts:
-                waiting.append(pool.submit(self._chunk, start, min(start + CHUNK_ROWS, last)))
-                if len(waiting) == AHEAD:
-                    yield waiting.popleft().result()
+    def _chunks(self, numbers: Sequence[int]) -> Generator[tuple[int, Arrays, Worked], None, None]:
+        waiting: deque[tuple[int, Future[tuple[Arrays, Worked]]]] = deque()
+        pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="scan")
+        try:
+            for number, start, end in _stretches(numbers, self.of):
+                waiting.append((number, pool.submit(self._chunk, start, end)))
+                if len(waiting) > AHEAD:
+                    yield self._next(waiting)
                 if self.cancelled is not None and self.cancelled.is_set():
-                    for one in waiting:
-                        one.cancel()
                     raise Cancelled
             while waiting:
-                yield waiting.popleft().result()
+                yield self._next(waiting)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _next(self, waiting: deque[tuple[int, Future[tuple[Arrays, Worked]]]]) -> tuple[int, Arrays, Worked]:
+        number, future = waiting.popleft()
+        arrays, worked = future.result()
+        if self.progress is not None:
+            self.progress(int(worked.positions[-1]) + 1, self.of)
+        return number, arrays, worked
 
     def _chunk(self, first: int, last: int) -> tuple[Arrays, Worked]:
         worked = self.pipeline.work(range(first, last))
         return look(worked, self.pipeline.method, self.context), worked
+
+
+def _stretches(numbers: Sequence[int], total: int) -> Iterator[tuple[int, int, int]]:
+    """(shard, first position, one past the last) of every chunk of some shards."""
+    for number in numbers:
+        last = min((number + 1) * SHARD_ROWS, total)
+        for start in range(number * SHARD_ROWS, last, CHUNK_ROWS):
+            yield number, start, min(start + CHUNK_ROWS, last)
 
 
 def _gather(into: Remarks, position: int, sentence: Any) -> None:
@@ -226,7 +258,7 @@ def facts_of(worked: Worked, *, lanes: int) -> tuple[LaneFacts, Chunk]:
 
 
 def _joined(corpus: Corpus, store: TokenStore, shards: Sequence[Shard], *, context: Context, key: str) -> Scan:
-    arrays = joined(shards)
+    arrays = joined([shard.arrays for shard in shards])
     marks: dict[str, Marks] = {name: {} for name in CHECKS}
     for name, value in arrays.items():
         check, _, inner = name.partition("/")
@@ -271,7 +303,7 @@ def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBa
         "version": [VERSION, version("transformers"), version("tokenizers"), sorted(CHECKS)],
         "parts": parts,
         "order": order,
-        "method": method.model_dump_json(),
+        "method": [method.type, {name: getattr(method, name) for name in method.shapes_tokens}],
         "tokenizer": tokenizer_key(tokenizer),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -209,7 +210,7 @@ class _Whole:
     """A path beside the real one, renamed into it when the block ends well."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._made = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self._path, self._made = path, path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
 
     def __enter__(self) -> Path:
         return self._made
@@ -240,9 +241,9 @@ def _used(folder: Path) -> float:
         return 0.0
 
 
-def joined(shards: Sequence[Shard]) -> Arrays:
-    """Each array over all shards that have it, one after the other."""
+def joined(pieces: Sequence[Arrays]) -> Arrays:
+    """Each array over all pieces that have it, one after the other."""
     import numpy as np
 
-    names = dict.fromkeys(name for one in shards for name in one.arrays)
-    return {name: np.concatenate([one.arrays[name] for one in shards if name in one.arrays]) for name in names}
+    names = dict.fromkeys(name for one in pieces for name in one)
+    return {name: np.concatenate([one[name] for one in pieces if name in one]) for name in names}

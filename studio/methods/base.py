@@ -88,6 +88,7 @@ class Method(Section, ABC):
     type: str
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
     lanes: ClassVar[tuple[str, ...]] = ("text",)
+    shapes_tokens: ClassVar[tuple[str, ...]] = ()  # the settings of which a row's tokens or spans depend
     chats: ClassVar[bool] = True  # whether what it trains answers in words, so that Chat can hold it against the base
 
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:

@@ -38,6 +38,7 @@ class GRPO(Method):
     temperature: float = knob(1.0, gt=0, flag="sampling_temperature")
     beta: float = knob(0.0, ge=0)
 
+    shapes_tokens: ClassVar[tuple[str, ...]] = ("reference_column",)
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-only",)
     lanes: ClassVar[tuple[str, ...]] = ("prompt",)
 

@@ -42,6 +42,7 @@ class SFT(Method):
     packing: bool = knob(False, advanced=True)
     packing_strategy: Strategy = knob("bfd", advanced=True)
 
+    shapes_tokens: ClassVar[tuple[str, ...]] = ("completion_only_loss", "assistant_only_loss")
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "tokenized")
 
     def wanted_types(self) -> tuple[DatasetType, ...]:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from studio.config import RunConfig
 from studio.config.files import build, dump, read_yaml
 from studio.errors import ConfigError, WorkspaceError
+from studio.methods import METHODS
 from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
 
 Status = Literal["running", "finished", "stopped", "failed", "interrupted"]
@@ -45,8 +46,15 @@ class RunRecord:
     has_adapter: bool = False
 
     @property
+    def answers(self) -> bool:
+        """Whether what was trained answers in words."""
+        return self.method not in METHODS or METHODS[self.method].chats
+
+    @property
     def trained(self) -> Path | None:
         """The folder that Chat compares with the base: the adapter, or all weights of a full fine-tuning."""
+        if not self.answers:
+            return None
         if self.has_adapter:
             return self.path / ADAPTER
         return self.path / MODEL if (self.path / MODEL / "model.safetensors").is_file() else None
@@ -56,6 +64,11 @@ class RunRecord:
 
         An adapter folder without safetensors is handed out too: what loads it says what is wrong with it.
         """
+        if not self.answers:
+            raise WorkspaceError(
+                "The run {run} trained a reward model, which scores answers and writes none. Choose another run.",
+                run=self.run_id,
+            )
         if self.trained is None and (self.path / ADAPTER).is_dir():
             return self.path / ADAPTER
         if self.trained is None:

@@ -76,7 +76,8 @@ def stage(config: RunConfig, settings: Settings, *, progress: Progress | None = 
     """The stage of a config; the last one again when nothing that shapes tokens has changed."""
     global _staged
     training = config.training
-    key = f"{rows_key(config, settings)} {training.max_length} {training.truncation_mode} {config.data.filters}"
+    selected = (training.max_length, training.truncation_mode, config.data.filters, config.method)
+    key = f"{rows_key(config, settings)} {selected!r}"
     with _lock:
         if _staged is not None and _staged[0] == key:
             return _staged[1]
@@ -103,7 +104,7 @@ def rows_key(config: RunConfig, settings: Settings) -> str:
     """What shapes the rows and their tokens: method, data (with its content's hash), model and seed."""
     identities = [one.table.identity for one in open_corpus(config, settings).parts]
     parts = [
-        config.method.model_dump_json(),
+        str([config.method.type, *(getattr(config.method, name) for name in config.method.shapes_tokens)]),
         config.data.model_dump_json(exclude={"filters"}),
         config.model.model_dump_json(),
         repr(choose(config.model.chat_template, settings)),  # the text of a template file, which may be edited

@@ -102,10 +102,11 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
         steps = int(trainer.state.global_step)
         del trainer
-        try:
-            slot.attach(run_dir.name, saved)
-        except StudioError as error:  # what was learned is on the disk: Chat will say it again
-            log.tell("warning", error.template, error.details)
+        if config.method.chats:
+            try:
+                slot.attach(run_dir.name, saved)
+            except StudioError as error:  # what was learned is on the disk: Chat will say it again
+                log.tell("warning", error.template, error.details)
     status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
     log.tell(
         status,

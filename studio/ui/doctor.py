@@ -40,7 +40,8 @@ class Reports:
     def of(self, config: RunConfig, scan: Scan) -> Report:
         from studio.data.prepare import report_of
 
-        key = f"{scan.key} {config.data.model_dump_json()} {config.training.model_dump_json()}"
+        sections = (config.data, config.training, config.method)
+        key = " ".join((scan.key, *(one.model_dump_json() for one in sections)))
         with self._lock:
             if key in self._kept:
                 return self._kept[key]

@@ -54,7 +54,8 @@ def payload(lang: Language, report: Report, config: RunConfig) -> str:
             "state": "ok",
             "edges": borders,
             "total": histogram(np.minimum(lengths, most), borders),
-            "supervised": histogram(np.minimum(supervised, most), borders),
+            # rows of which nothing is supervised, such as prompts, have no second picture
+            "supervised": histogram(np.minimum(supervised, most), borders) if supervised.any() else [],
             "beyond": longest if longest > most else 0,
             "curve": report.curve.as_json(),
             "max_length": report.max_length,
@@ -83,8 +84,9 @@ def _lines(lang: Language, report: Report, config: RunConfig) -> list[str]:
     texts = [
         say(lang, "data.total_rows", count=f"{kept:,}"),
         say(lang, "data.total_tokens", count=f"{report.kept_tokens:,}"),
-        say(lang, "data.total_supervised", count=f"{about}{report.kept_supervised:,}"),
     ]
+    if report.supervised:
+        texts.append(say(lang, "data.total_supervised", count=f"{about}{report.kept_supervised:,}"))
     if report.cut:
         texts.append(say(lang, "data.total_cut", count=f"{report.cut:,}"))
     if report.dropped:
@@ -110,11 +112,16 @@ def _percent(share: float) -> str:
 
 
 def steps_of(report: Report, config: RunConfig) -> int | None:
-    """The run's steps, where its sequences are known from lengths alone."""
+    """The run's steps: the method says how many sequences rows make, packing how many blocks."""
     from studio.training.arguments import steps_of as steps
 
-    packing = getattr(config.method, "packing", False)
-    sequences: Any = report.usable - report.dropped
-    if packing:
+    method: Any = config.method
+    if getattr(method, "packing", False):
         sequences = report.packing.blocks if report.packing else 0
+    else:
+        training = config.training
+        sequences = method.sequences(
+            range(report.usable - report.dropped), max_length=training.max_length,
+            batch_size=training.per_device_train_batch_size, accumulation=training.gradient_accumulation_steps,
+        )  # fmt: skip
     return steps(config.training, sequences) if sequences else None

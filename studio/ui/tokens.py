@@ -47,6 +47,8 @@ def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, A
     texts = [text[:LETTERS_DRAWN] for text in row.text]
     shared = common(texts) if len(texts) > 1 else ""
     reference = row.extra.get("reference")
+    if isinstance(reference, str) and reference:
+        reference = {"reference": reference}
     return {
         "row": row.row + 1,
         "at": row.position,

@@ -133,7 +133,7 @@ def test_the_line_is_dragged_and_the_length_is_set(page: Any, rows: Path) -> Non
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30)
     page.mouse.down()
     page.mouse.move(plot["x"] + plot["width"] / 5, box["y"] + 30, steps=6)
-    assert "1 rows cut" in page.locator(".tf-cost").inner_text() and length(page) == "1024"  # told, not yet set
+    assert "1 cut" in page.locator(".tf-cost").inner_text() and length(page) == "1024"  # told, not yet set
     page.mouse.up()
     wait(page, "Number(document.querySelector('#training-max_length :is(input, textarea)').value) < 1000")
     assert length(page) == line.get_attribute("aria-valuenow")

@@ -99,6 +99,20 @@ def test_the_histogram_counts_every_row_and_its_table_is_the_reports(looked: Loo
     assert any("15" in line or "steps" in line for line in made["lines"])
 
 
+@pytest.mark.parametrize(
+    "method", [{}, {"packing": True}, {"type": "grpo", "num_generations": 2}, {"completion_only_loss": False}]
+)
+def test_the_steps_are_those_of_the_ready_card(looked: Looked, settings: Settings, method: dict[str, Any]) -> None:
+    from studio.training.plan import plan
+
+    config, scan = looked(method=method)
+    report = doctor.Reports().of(config, scan)
+    figures = plan(config, settings).figures
+    assert figures is not None and histogram.steps_of(report, config) == figures.steps
+    made = json.loads(histogram.payload("en", report, config))
+    assert bool(made["supervised"]) == (method.get("type") != "grpo")
+
+
 def test_packed_blocks_hold_every_trained_token_once(looked: Looked, settings: Settings) -> None:
     from studio.model.load import load_tokenizer
 
