@@ -5,6 +5,7 @@ In the background or not, with progress; what was done when it is given up is no
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import threading
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 SHARD_ROWS = 4096
 CHUNK_ROWS = 512
-AHEAD = 3  # chunks in work at once: while one is in the tokenizer, which needs no Python, the next is rendered
+AHEAD = 4  # chunks in work at once: while one is in the tokenizer, which needs no Python, the next is rendered
+FEW_COLLECTIONS = (20_000, 50, 100)
+_COLLECTIONS = gc.get_threshold()
 VERSION = 1  # of what is kept: raise it when the same rows would be kept differently
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
@@ -84,7 +87,10 @@ def scan(
     store = TokenStore(settings.scans_dir / key, lanes=len(method.lanes), shard_rows=SHARD_ROWS)
     pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
     making = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=len(corpus))
-    with _alone(key, cancelled):  # a run that starts while the doctor looks takes what the doctor has made
+    with (
+        _alone(key, cancelled),
+        _few_collections(),
+    ):  # a run that starts while the doctor looks takes what the doctor has made
         shards = _shards(store, making)
     if store.folder.is_dir():
         store.folder.touch()
@@ -104,6 +110,16 @@ def _alone(key: str, cancelled: threading.Event | None) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Fewer garbage collections: millions of short-lived lists set them off, and each walks all of the libraries."""
+    gc.set_threshold(*FEW_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*_COLLECTIONS)
 
 
 def _shards(store: TokenStore, making: _Making) -> list[Shard]:
