@@ -69,3 +69,30 @@ def test_chat_compares_and_the_base_knows_its_facts(run: tuple[dict[str, Any], P
     assert done.returncode == 0, done.stderr[-3000:]
     replies = json.loads(done.stdout)
     assert "Paris" in replies["base"] and replies["adapter"] != replies["base"]
+
+
+METHODS: dict[str, list[str]] = {
+    "dpo": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
+    "kto": ["--source", "assets/samples/captain_byte_votes.jsonl"],
+    "reward": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
+    "grpo": ["--source", "QUESTIONS", "--max_completion_length", "8", "--num_generations", "2"],
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_smollm2_on_what_its_preview_shows(method: str, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"question": "What is two and two?", "answer": "4"}\n' * 8, encoding="utf-8")
+    flags = [str(questions) if flag == "QUESTIONS" else flag for flag in METHODS[method]]
+    flags += ["--model_name_or_path", "smollm2", "--method", method, "--max_train_rows", "8", "--eval_fraction", "0"]
+    flags += ["--per_device_train_batch_size", "2", "--max_length", "128", "--workspace", str(tmp_path / "workspace")]
+    done = launch("train", *flags, "--max_steps", 2, "--save_strategy", "no", "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    face = json.loads(done.stdout)
+    assert face["status"] == "finished" and face["steps"] == 2
+    folder = tmp_path / "workspace" / "runs" / face["run_id"]
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    started = next(event for event in events if event["kind"] == "started")
+    shown = launch("preview", *flags, "--json")
+    assert json.loads(shown.stdout)["digest"] == started["digest"]
