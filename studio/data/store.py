@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SETTLED = "settled.npz"
 KEPT_FOLDERS = 12
 KEPT_BYTES = 20 * 1024**3
+FRESH = 24 * 3600.0  # seconds
 
 Arrays = dict[str, "npt.NDArray[Any]"]
 
@@ -223,14 +225,15 @@ class _Whole:
 
 
 def prune(root: Path, *, keep: Path) -> None:
-    """Drop the scans that were used longest ago, beyond some folders and some bytes; `keep` stays."""
+    """Drop the scans that were used longest ago, beyond some folders and some bytes; `keep` and fresh ones stay."""
     if not root.is_dir():
         return
     folders = sorted((one for one in root.iterdir() if one.is_dir()), key=_used, reverse=True)
     total = 0
     for number, folder in enumerate(folders):
         total += sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-        if folder != keep and (number >= KEPT_FOLDERS or total > KEPT_BYTES):
+        fresh = time.time() - _used(folder) < FRESH  # a run or another page may be reading it
+        if folder != keep and not fresh and (number >= KEPT_FOLDERS or total > KEPT_BYTES):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,0 +1,73 @@
+"""`check` holds the doctor's whole report, and a finding that blocks stops a run before it starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.cli import main
+from studio.config.files import build
+from studio.model.slot import ModelSlot
+from studio.runs.store import RunStore
+from studio.settings import Settings
+from studio.training.plan import plan
+from studio.training.train import train
+
+
+def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = main(["check", *arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"question": f"q{n}", "answer": f"the answer {n}"}) for n in range(30)]
+    path.write_text("\n".join([*lines, lines[0], lines[1]]), encoding="utf-8")
+    return path
+
+
+def test_the_report_names_check_rows_and_lever(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = str(tmp_path / "workspace")
+    code, face = check(capsys, "--source", str(rows), "--eval_fraction", "0", "--workspace", workspace)
+    assert code == 0 and face["ok"]
+    found = {one["check"]: one for one in face["report"]["findings"]}
+    assert found["duplicates"]["count"] == 2 and found["duplicates"]["where"] == ["31", "32"]
+    assert found["duplicates"]["levers"][0]["changes"] == {"data.filters+": "duplicates"}
+    assert face["report"]["rows"]["train"] == 32 and face["plan"]["rows"] == 32
+    filtered = ["--source", str(rows), "--eval_fraction", "0", "--workspace", workspace, "--filters", "duplicates"]
+    code, face = check(capsys, *filtered)
+    assert code == 0 and face["plan"]["rows"] == 30
+    assert any("data.filters: duplicates" in one["text"] for one in face["findings"])
+
+
+def test_a_blocking_finding_is_exit_code_2_until_its_rows_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tokens.jsonl"
+    good = {"input_ids": [1, 2, 3, 4], "labels": [-100, 2, 3, 4]}
+    lines = [
+        json.dumps({**good, "input_ids": [1, 2, 3, 4 + n % 3], "labels": [-100, 2, 3, 4 + n % 3]}) for n in range(9)
+    ]
+    path.write_text("\n".join([*lines, json.dumps({"input_ids": [1, 999_999], "labels": [1, 999_999]})]))
+    given = ["--source", str(path), "--eval_fraction", "0", "--workspace", str(tmp_path / "workspace")]
+    code, face = check(capsys, *given)
+    assert code == 2 and not face["ok"] and face["errors"]
+    blocking = [one["check"] for one in face["report"]["findings"] if one["severity"] == "blocking"]
+    assert blocking
+    code, face = check(capsys, *given, "--filters", *blocking)
+    assert code == 0 and face["ok"] and face["plan"]["rows"] == 9
+
+
+def test_seconds_are_estimated_from_an_earlier_run(settings: Settings) -> None:
+    settings.prepare_workspace()
+    config = build({"training": {"max_steps": 2, "eval_strategy": "no", "save_strategy": "no"}})
+    first = plan(config, settings)
+    assert first.figures is not None and first.figures.estimated_seconds is None
+    run_dir = RunStore(settings.runs_dir).create(config)
+    train(config, run_dir, ModelSlot(settings), settings=settings)
+    again = plan(config, settings)
+    assert again.figures is not None and 0 < (again.figures.estimated_seconds or 0) < 600
