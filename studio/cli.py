@@ -155,7 +155,7 @@ def _check(arguments: argparse.Namespace) -> int:
             print(f"{name}: {value}")
         for finding in made.findings:
             print(f"{finding.kind}: {finding.text}")
-    if made.report and not arguments.json:
+    if made.report and made.ok and not arguments.json:
         for found in made.report.findings:
             print(f"{found.severity}: {found} (data.filters: {found.check})")
     return 0 if made.ok else 2

@@ -85,7 +85,7 @@ class TokenRow:
             }
         if "label" in self.extra:
             face["label"] = self.extra["label"]
-        return face | {"trained": self.kept}
+        return face if self.kept else face | {"trained": False}
 
 
 @dataclass(frozen=True)
