@@ -20,7 +20,7 @@ from studio.data.corpus import open_corpus
 from studio.data.pipeline import Pipeline
 from studio.data.prepare import report_of, scan_of
 from studio.data.preview import preview
-from studio.model.load import load_tokenizer, needs_download
+from studio.model.load import load_tokenizer
 from studio.settings import ROOT, Settings
 
 ROWS, ROUNDS = 20_000, 3
@@ -54,15 +54,13 @@ def config_of(path: Path, model: str) -> RunConfig:
 
 @pytest.mark.benchmark
 @pytest.mark.usefixtures("both_cores")
-@pytest.mark.parametrize("model", ["starter", "smollm2"])
+@pytest.mark.parametrize("model", ["starter", pytest.param("smollm2", marks=pytest.mark.slow)])
 def test_a_look_at_every_row_keeps_the_tokenizers_pace(
     model: str, tmp_path: Path, settings: Settings, figure: Callable[[str], None]
 ) -> None:
     path = tmp_path / "rows.jsonl"
     write_rows(path, ROWS)
     config = config_of(path, model)
-    if needs_download(config.model, settings):
-        pytest.skip("smollm2 was not fetched")
     tokenizer = load_tokenizer(config.model, settings)
     corpus = open_corpus(config, settings)
     pipeline = Pipeline(corpus, method=config.method, tokenizer=tokenizer)
