@@ -11,12 +11,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
-from studio.data.scan import Cancelled, Scan
 from studio.errors import DataError, StudioError
 from studio.settings import Settings
-from studio.training.stage import look, rows_key
+
+if TYPE_CHECKING:  # the page is there before anybody looks at rows
+    from studio.data.scan import Scan
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class Inspector:
 
     def ask(self, config: RunConfig) -> Look:
         """The look at these rows, begun where it is not; a StudioError where the sources cannot be opened."""
+        from studio.training.stage import rows_key
+
         key = rows_key(config, self._settings)
         with self._lock:
             found = self._looks.setdefault(key, Look(config))
@@ -74,6 +78,8 @@ class Inspector:
 
     def go_on(self, config: RunConfig) -> Look:
         """Take a look up again that was given up or that failed; what was done is not done again."""
+        from studio.training.stage import rows_key
+
         key = rows_key(config, self._settings)
         with self._lock:
             before = self._looks.get(key)
@@ -96,6 +102,9 @@ class Inspector:
             self._look(one)
 
     def _look(self, one: Look) -> None:
+        from studio.data.scan import Cancelled
+        from studio.training.stage import look
+
         began = time.monotonic()
         one.cancelled.clear()
 
