@@ -144,7 +144,7 @@ def check_order(turns: Sequence[Message]) -> None:
 
 def _read(turn: dict[str, Any], speaker: str, words: str, *, where: str, made: list[Message]) -> None:
     """A turn with more to it than a speaker and a text, added to those made."""
-    role = _role(turn, speaker)
+    role = _role(turn, speaker, where=where)
     if role == TOOL and "observation" in turn:
         _read_folded(turn, where=where, made=made)
         return
@@ -153,7 +153,7 @@ def _read(turn: dict[str, Any], speaker: str, words: str, *, where: str, made: l
         called = turn.get("function_call")
     calls = [] if called in NONE else parse_calls(called)
     if words not in turn and not calls:
-        raise DataError("A turn has no {missing!r}.", missing=words)
+        raise DataError("The column {column!r}: a turn has no {missing!r}.", column=where, missing=words)
     content = turn.get(words)
     if role == CALL:
         found: Message = {"role": ASSISTANT, "content": "", "tool_calls": parse_calls(content)}
@@ -171,9 +171,9 @@ def _read(turn: dict[str, Any], speaker: str, words: str, *, where: str, made: l
     made.append(found)
 
 
-def _role(turn: Mapping[str, Any], speaker: str) -> str:
+def _role(turn: Mapping[str, Any], speaker: str, *, where: str) -> str:
     if speaker not in turn:
-        raise DataError("A turn has no {missing!r}.", missing=speaker)
+        raise DataError("The column {column!r}: a turn has no {missing!r}.", column=where, missing=speaker)
     name = str(turn[speaker])
     role = ROLES.get(name) or ROLES.get(name.strip().lower())
     if role is None:

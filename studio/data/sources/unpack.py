@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from studio.data.sources.readers.encoding import encoding_of
+from studio.data.sources.readers.encoding import encoding_of, refuse_stand_in
 from studio.data.sources.steady import SteadyFile, stamp_of, unreadable
 from studio.errors import DataError
 
@@ -38,6 +38,7 @@ def plain(file: SteadyFile, *, packed: str, settings: Settings) -> SteadyFile:
     head = file.read(0, 4)
     if not packed and not encoding_of(head).startswith(("utf-16", "utf-32")):
         return file
+    refuse_stand_in(file)
     folder = settings.cache / "sources"
     key = hashlib.sha256(repr((str(file.path), file.stamp)).encode()).hexdigest()[:32]
     with _lock:  # two clicks at once unpack once

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from studio.data.sources.base import MOST_ROWS, Rows, no_rows
 from studio.data.sources.readers.arrow_layout import BATCH, DICTIONARY, FILE_MARK, SCHEMA, Message, invalid, messages
 from studio.data.sources.readers.arrow_rows import BatchRows, check_size, column_names, first_line
+from studio.data.sources.readers.encoding import refuse_stand_in
 from studio.data.sources.steady import SteadyFile
 from studio.errors import DataError
 
@@ -56,6 +57,7 @@ class ArrowRows(BatchRows):
 
 
 def read_arrow(file: SteadyFile, reading: Reading) -> Rows:
+    refuse_stand_in(file)
     found = list(messages(file))
     if not found or found[0].kind != SCHEMA:
         raise invalid(file.name, "it does not begin with a schema")

@@ -25,7 +25,8 @@ _OTHER_KINDS = (
     (b"PAR1", "Parquet", ".parquet"),
     (b"ARROW1", "Arrow", ".arrow"),
 )
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx (and any ZIP), .xls
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")
 
 
 def encoding_of(head: bytes) -> str:
@@ -43,7 +44,7 @@ def check_text(file: SteadyFile, *, may_be_markup: bool = False) -> int:
                 kind=kind,
                 suffix=suffix,
             )
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(_WORKBOOKS):
         raise DataError(
             "{file} is a ZIP archive or an Excel workbook, not text. Unpack it, or save the sheet as CSV.",
             file=file.name,
@@ -54,8 +55,13 @@ def check_text(file: SteadyFile, *, may_be_markup: bool = False) -> int:
             "Save it as UTF-8.",
             file=file.name,
         )
-    start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    begin = head[start:].lstrip()
+    refuse_stand_in(file, may_be_markup=may_be_markup)
+    return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+
+
+def refuse_stand_in(file: SteadyFile, *, may_be_markup: bool = False) -> None:
+    """DataError where a download left a Git LFS pointer or a web page in the place of a file, whatever its kind."""
+    begin = file.read(0, LOOKED_AT).removeprefix(codecs.BOM_UTF8).lstrip()
     if begin.startswith(b"version https://git-lfs.github.com/spec/"):
         raise DataError(
             "{file} is a Git LFS pointer: a note that stands for the file, not the file itself. "
@@ -68,7 +74,6 @@ def check_text(file: SteadyFile, *, may_be_markup: bool = False) -> int:
             "Download the file itself, from the page's download link.",
             file=file.name,
         )
-    return start
 
 
 def no_utf8(error: UnicodeDecodeError, *, name: str, line: int) -> DataError:

@@ -47,7 +47,9 @@ def parse_value(piece: bytes) -> Any:
     except RefusedError:
         raise
     except (RecursionError, ValueError) as error:
-        raise RefusedError("nested too deeply" if isinstance(error, RecursionError) else str(error)) from error
+        # What else the decoder refuses is a whole number of more digits than Python reads.
+        problem = "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+        raise RefusedError(problem) from error
     if end != len(text):
         rest = text[end:].lstrip()
         problem = "a comma is missing between two rows" if rest[0] == "{" else "there is more after the first value"

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from studio.data.sources.base import MOST_ROWS, Rows, no_rows
 from studio.data.sources.readers.arrow_rows import BatchRows, check_size, column_names, first_line
+from studio.data.sources.readers.encoding import refuse_stand_in
 from studio.data.sources.steady import AT_ONCE, SteadyFile
 from studio.errors import DataError
 
@@ -75,6 +76,7 @@ class ParquetRows(BatchRows):
 
 
 def read_parquet(file: SteadyFile, reading: Reading) -> Rows:
+    refuse_stand_in(file)
     with _parquet(file) as (_, opened):
         footer = opened.metadata
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
