@@ -13,11 +13,13 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.data.rendering import Remarks
+from studio.errors import DataError
 from studio.methods.base import Encoded, Lane
 
 if TYPE_CHECKING:
@@ -56,7 +58,11 @@ class TokenStore:
         return self._path(number, "json").exists()
 
     def write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
-        """All of a shard, or nothing that a reader would take for one."""
+        """All of a shard, or nothing that a reader would take for one; a DataError where there is no room for it."""
+        with _room(self.folder):
+            self._write(number, shard, encoded)
+
+    def _write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
         import numpy as np
         import pyarrow as pa
 
@@ -103,7 +109,7 @@ class TokenStore:
     def write_settled(self, arrays: Arrays, rows: int) -> None:
         import numpy as np
 
-        with _Whole(self.folder / SETTLED) as path, path.open("wb") as out:
+        with _room(self.folder), _Whole(self.folder / SETTLED) as path, path.open("wb") as out:
             np.savez(out, allow_pickle=False, rows=np.int64(rows), **arrays)
 
     def rows(self, positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
@@ -206,6 +212,21 @@ def _by_shard(positions: npt.NDArray[np.int64], shard_rows: int) -> Iterator[tup
     for stretch in np.split(positions, cuts):
         shard = int(stretch[0]) // shard_rows
         yield shard, stretch - shard * shard_rows
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """A full disk, or a folder that may not be written, as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise DataError(
+            "The tokens cannot be written to {folder}: {reason}. Free some space there, or choose another workspace.",
+            folder=folder,
+            reason=os.strerror(error.errno),
+        ) from error
 
 
 class _Whole:
