@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import logging
 import os
 import signal
@@ -17,16 +16,15 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from studio.config.files import build
 from studio.errors import ConfigError, StudioError
 from studio.flags import Parser, add_settings, read_config, underscored
-from studio.runs.events import Event
 from studio.runs.store import RunStore
 from studio.settings import Settings, read_settings
+from studio.telling import narrate, one_line, print_json, print_plan, print_preview, stdout_kept, tell
 
 if TYPE_CHECKING:
     from studio.data.blocks import PackedBlock
@@ -54,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = _parser(argv[0]).parse_args(underscored(argv))
         return arguments.run(arguments)
     except StudioError as error:
-        print(f"{argv[0]}: {_line(error)}", file=sys.stderr)
+        print(f"{argv[0]}: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -74,10 +72,6 @@ def _quieten() -> None:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels at every start
     for kind in (FutureWarning, UserWarning):
         warnings.filterwarnings("ignore", category=kind, module="transformers|trl|peft|datasets|accelerate|torch")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -113,26 +107,26 @@ def _train(arguments: argparse.Namespace) -> int:
     config, settings = read_config(arguments), _settings(arguments)
     settings.prepare_workspace()
     out = sys.stdout
-    with _stdout_kept():
+    with stdout_kept():
         from studio.model.slot import ModelSlot
         from studio.training.plan import preflight
         from studio.training.train import train
 
-        preflight(config, settings, progress=_tell)  # faults come before a run directory is made
+        preflight(config, settings, progress=tell)  # faults come before a run directory is made
         run_dir = RunStore(settings.runs_dir).create(config)
         print(f"run {run_dir.name}", file=sys.stderr)
         with _interrupt_stops(run_dir) as interrupted:
             try:
-                outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[_narrate])
+                outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[narrate])
             except StudioError:
                 record = RunStore(settings.runs_dir).open(run_dir.name)
                 result = {"run_id": record.run_id, "status": record.status, "steps": record.steps}
                 if arguments.json:
-                    _print_json({**result, "metrics": record.metrics}, to=out)
+                    print_json({**result, "metrics": record.metrics}, to=out)
                 raise
     result = {"run_id": outcome.run_id, "status": outcome.status, "steps": outcome.steps, "metrics": outcome.metrics}
     if arguments.json:
-        _print_json(result)
+        print_json(result)
     else:
         print(f"{outcome.run_id}: {outcome.status} after {outcome.steps} steps, in {run_dir}")
     return INTERRUPTED if interrupted.is_set() else 0
@@ -142,31 +136,25 @@ def _check(arguments: argparse.Namespace) -> int:
     try:
         made = _planned(arguments)
     except ConfigError as error:  # the config itself: no plan can be made of it
-        face: dict[str, Any] = {"ok": False, "errors": [str(error)], "findings": [], "plan": None}
+        face: dict[str, Any] = {"ok": False, "errors": [str(error)], "findings": [], "plan": None, "report": None}
         if arguments.json:
-            _print_json(face)
+            print_json(face)
         raise
     for told in made.errors:
-        print(f"check: {_line(told)}", file=sys.stderr)
+        print(f"check: {one_line(told)}", file=sys.stderr)
     if arguments.json:
-        _print_json(made.as_json())
-    elif made.figures:
-        for name, value in vars(made.figures).items():
-            print(f"{name}: {value}")
-        for finding in made.findings:
-            print(f"{finding.kind}: {finding.text}")
-    if made.report and made.ok and not arguments.json:
-        for found in made.report.findings:
-            print(f"{found.severity}: {found} (data.filters: {found.check})")
+        print_json(made.as_json())
+    else:
+        print_plan(made)
     return 0 if made.ok else 2
 
 
 def _planned(arguments: argparse.Namespace) -> Plan:
     config, settings = read_config(arguments), _settings(arguments)
-    with _stdout_kept():
+    with stdout_kept():
         from studio.training.plan import plan
 
-        return plan(config, settings, progress=_tell)
+        return plan(config, settings, progress=tell)
 
 
 def _preview(arguments: argparse.Namespace) -> int:
@@ -175,35 +163,24 @@ def _preview(arguments: argparse.Namespace) -> int:
         raise ConfigError("--rows is {rows}; it must be at least 1.", rows=arguments.rows)
     if arguments.start < 1:
         raise ConfigError("--start is {row}; rows are counted from 1.", row=arguments.start)
-    with _stdout_kept():
+    with stdout_kept():
         from studio.data.blocks import is_packed, packed_blocks
         from studio.data.preview import preview
         from studio.model.load import load_tokenizer
         from studio.training.stage import stage
 
-        tokenizer = load_tokenizer(config.model, settings, progress=_tell)
+        tokenizer = load_tokenizer(config.model, settings, progress=tell)
         start, rows = arguments.start - 1, arguments.rows
         made = preview(config, settings=settings, tokenizer=tokenizer, rows=rows, start=start)
         blocks: list[PackedBlock] = []
         if is_packed(config) or config.data.filters:  # which rows share a block, or are left out, is known of all alone
-            prepared = stage(config, settings, progress=_tell).prepared
-            made = replace(made, digest=prepared.digest)
+            prepared = stage(config, settings, progress=tell).prepared
+            made = made.among(prepared.index, digest=prepared.digest)
             blocks = list(packed_blocks(config, prepared, tokenizer=tokenizer, start=start, count=rows))
     if arguments.json:
-        _print_json({**made.as_json(), **({"blocks": [block.as_json() for block in blocks]} if blocks else {})})
-        return 0
-    for row in made.rows:
-        for lane in row.lanes:
-            face = lane.as_json()
-            name = f"row {row.where}" if len(row.lanes) == 1 else f"row {row.where}, {lane.name}"
-            print(f"{name}: {face['supervised']} of {face['total']} tokens supervised, {face['truncated']} cut")
-            print("".join(f"[{t['text']}]" if t["supervised"] else t["text"] for t in face["tokens"]))
-    for block in blocks:
-        pieces = ", ".join(f"row {piece.row.where} [{piece.start}:{piece.end}]" for piece in block.pieces)
-        print(f"block {block.number + 1}: {pieces}")
-    for note in (*made.notes, *made.problems.values()):
-        print(f"note: {note}")
-    print(f"digest {made.digest or 'is known after check'}; [brackets] mark supervised tokens")
+        print_json({**made.as_json(), **({"blocks": [block.as_json() for block in blocks]} if blocks else {})})
+    else:
+        print_preview(made, blocks)
     return 0
 
 
@@ -221,15 +198,15 @@ def _chat(arguments: argparse.Namespace) -> int:
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": arguments.prompt})
     replies = {"base": "", "adapter": ""}
-    with _stdout_kept():
+    with stdout_kept():
         from studio.chat.compare import compare
         from studio.chat.prompt import prompt_note
         from studio.model.slot import ModelSlot
 
         slot = ModelSlot(settings)
-        note = prompt_note(slot.load(config.model, progress=_tell).tokenizer)
+        note = prompt_note(slot.load(config.model, progress=tell).tokenizer)
         if note:
-            _tell(note, None)
+            tell(note, None)
         slot.attach(record.run_id, trained)
         turns = compare(
             slot, messages, messages, adapter_id=record.run_id, generation=generation, stop=threading.Event()
@@ -237,7 +214,7 @@ def _chat(arguments: argparse.Namespace) -> int:
         for turn in turns:
             replies[turn.side] += turn.text
     if arguments.json:
-        _print_json(replies)
+        print_json(replies)
     else:
         print(f"base:    {replies['base']}\nadapter: {replies['adapter']}")
     return 0
@@ -246,7 +223,7 @@ def _chat(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> int:
     records = RunStore(_settings(arguments).runs_dir).list()
     if arguments.json:
-        _print_json([record.as_json() for record in records])
+        print_json([record.as_json() for record in records])
         return 0
     if not records:
         print("No runs yet. `python launch.py train` makes one.")
@@ -257,41 +234,7 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# What is said while a verb works
-
-
-def _print_json(value: Any, *, to: TextIO | None = None) -> None:
-    print(json.dumps(value, ensure_ascii=False), file=to or sys.stdout)
-
-
-def _tell(sentence: str, fraction: float | None) -> None:
-    percent = f" {fraction:.0%}" if fraction is not None else ""
-    print(f"{sentence}{percent}", file=sys.stderr)
-
-
-def _narrate(event: Event) -> None:
-    """One line on stderr for an event of a run."""
-    kind, step = event["kind"], event.get("step")
-    if kind == "log":
-        figures = f"loss {event['loss']:.4f}" if isinstance(event.get("loss"), float) else ""
-        print(f"step {step} {figures} lr {event.get('learning_rate', 0):.3g}", file=sys.stderr)
-    elif kind == "evaluated" and isinstance(event.get("eval_loss"), float):
-        print(f"step {step} eval_loss {event['eval_loss']:.4f}", file=sys.stderr)
-    elif kind == "started":
-        print(
-            f"training {event['trainable_parameters']:,} of {event['total_parameters']:,} parameters for "
-            f"{event['total_steps']} steps on {event['device']} in {event['dtype']}, digest {event['digest']}",
-            file=sys.stderr,
-        )
-    elif event.get("message") and kind != "failed":
-        print(event["message"], file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _stdout_kept() -> Iterator[None]:
-    """What libraries print goes to stderr: stdout carries the answer alone."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
+# A run that is interrupted
 
 
 @contextlib.contextmanager

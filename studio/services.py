@@ -16,7 +16,7 @@ from studio.training.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# In the order a newcomer needs them: the preview (tokenizer, TRL's preparation), then model and trainer.
+# In the order a newcomer needs them: the preview (tokenizer, packed blocks), then model and trainer.
 HEAVY = ("torch", "transformers", "datasets", "peft", "trl", "trl.trainer.sft_trainer")
 
 

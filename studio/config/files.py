@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from studio.config.data import STARTER as STARTER_ROWS
 from studio.config.mistakes import sentence
 from studio.config.model import SMOLLM2, STARTER
 from studio.config.run import RunConfig
@@ -81,9 +82,9 @@ def anchor(config: RunConfig) -> RunConfig:
 
 
 def _is_here(path: str) -> bool:
-    """Whether a source is a file or folder of this machine."""
+    """Whether a source is a file or folder of this machine; the starter is the studio's own, whatever lies here."""
     try:
-        return Path(path).expanduser().exists()
+        return path.strip() != STARTER_ROWS and Path(path).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
         return False
 

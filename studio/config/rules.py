@@ -37,6 +37,15 @@ def packing_needs_max_length(config: Sections) -> ConfigError | None:
     return None
 
 
+def dropping_needs_max_length(config: Sections) -> ConfigError | None:
+    if config.training.truncation_mode == "drop" and config.training.max_length is None:
+        return ConfigError(
+            "training.truncation_mode: drop needs training.max_length, beyond which rows are left out; got null. "
+            "Set max_length, or training.truncation_mode: keep_start."
+        )
+    return None
+
+
 def quantized_needs_adapter(config: Sections) -> ConfigError | None:
     if config.model.quantization != "none" and config.adapter is None:
         return ConfigError(
@@ -72,6 +81,7 @@ def no_zero_steps(config: Sections) -> ConfigError | None:
 
 RULES: tuple[Rule, ...] = (
     packing_needs_max_length,
+    dropping_needs_max_length,
     quantized_needs_adapter,
     dora_needs_plain_weights,
     steps_need_a_number,

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens [start, end) of a row. Its first token has position 0: attention does not reach over the border."""
+    """Tokens [start, end) of a row, and where its position ids begin: at 0, so that attention does not reach over
+    the border; or, with the strategy `wrapped`, where those of the piece before end."""
 
     row: TokenRow
     start: int
     end: int
+    position: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.row.piece(self.start, self.end), "position_ids": [0, self.end - self.start - 1]}
+        last = self.position + self.end - self.start - 1
+        return {**self.row.piece(self.start, self.end), "position_ids": [self.position, last]}
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,14 @@ def packed_blocks(
     method, limit = config.method, config.training.max_length
     if not isinstance(method, SFT) or not method.packing or limit is None:
         return
-    lengths = prepared.scan.facts.length[prepared.index, 0].tolist()
-    blocks = method.blocks(lengths, max_length=limit, truncation_mode=config.training.truncation_mode)
+    blocks = method.blocks(prepared.lengths, max_length=limit, truncation_mode=config.training.truncation_mode)
     pipeline = Pipeline(prepared.corpus, method=method, tokenizer=tokenizer)
     for number, block in enumerate(islice(blocks, start, start + count), start):
         positions = [int(prepared.index[row]) for row, _, _ in block]
         rows = token_rows(pipeline.work(positions), pipeline, max_length=None, truncation_mode="keep_start")
-        pieces = (Piece(row, first, last) for row, (_, first, last) in zip(rows, block, strict=True))
+        pieces: list[Piece] = []
+        for row, (_, first, last) in zip(rows, block, strict=True):
+            before = pieces[-1] if pieces and method.packing_strategy == "wrapped" else None
+            position = before.position + before.end - before.start if before else 0
+            pieces.append(Piece(row, first, last, position))
         yield PackedBlock(number, tuple(pieces))

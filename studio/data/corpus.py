@@ -15,7 +15,7 @@ from studio.config.data import MixPart
 from studio.data.columns import has_column, map_columns
 from studio.data.formats import FORMATS
 from studio.data.formats.base import Rendering
-from studio.data.rendering import Renderer, named
+from studio.data.rendering import ROWS_NAMED, Renderer, named
 from studio.data.sources import Table, kind_of, open_source
 from studio.data.sources.mix import interleave
 from studio.data.sources.slices import Slice, parse_split
@@ -78,9 +78,9 @@ class Corpus:
         place = table.where(int(self.row[position]))
         return f"{table.name} {place}" if len(self.parts) > 1 else place
 
-    def named(self, positions: Sequence[int]) -> str:
+    def named(self, positions: Sequence[int] | Positions) -> str:
         """`4, 9 (line 12), +3`."""
-        return named([self.where(one) for one in positions[:8]], len(positions))
+        return named([self.where(int(one)) for one in positions[:ROWS_NAMED]], len(positions))
 
     def raw(self, positions: Sequence[int]) -> list[dict[str, Any] | DataError]:
         """The rows as their file has them; a DataError in the place of one that cannot be read."""
@@ -116,14 +116,14 @@ def open_corpus(config: RunConfig, settings: Settings) -> Corpus:
     """Open, map, mix and split; a DataError or ConfigError for whatever is wrong with a source as a whole."""
     import numpy as np
 
-    data, seed = config.data, config.training.seed
-    sources = (MixPart(source=data.source, split=data.split, format=data.format, columns=data.columns), *data.mix)
+    data, seed, sources = config.data, config.training.seed, sources_of(config.data)
     parts = [_renderer(one, config, settings) for one in sources]
     part, row = _mixed([len(one.table.rows) for one in parts], config)
     if data.shuffle:
         order = np.random.default_rng(seed).permutation(len(row))
         part, row = part[order], row[order]
-    train, held_out = split_positions(len(row), data=data, seed=seed)
+    same = _rows_alike(sources, parts, part, row) if data.mix else None
+    train, held_out = split_positions(len(row), data=data, seed=seed, same=same)
     used = len(train) + len(held_out)
     part, row = part[:used], row[:used]
     if data.eval_source or data.eval_split:
@@ -136,18 +136,52 @@ def open_corpus(config: RunConfig, settings: Settings) -> Corpus:
     return Corpus(parts=tuple(parts), part=part, row=row, train=train, eval=held_out)
 
 
-def split_positions(total: int, *, data: DataConfig, seed: int) -> tuple[Positions, Positions]:
-    """Positions to train on, in order, and to hold out. At least one row is always left to train on."""
+def sources_of(data: DataConfig) -> tuple[MixPart, ...]:
+    """The run's own source and those mixed into it."""
+    own = MixPart(
+        source=data.source, split=data.split, weight=data.mix_weight, format=data.format, columns=data.columns
+    )
+    return (own, *data.mix)
+
+
+def split_positions(
+    total: int, *, data: DataConfig, seed: int, same: Positions | None = None
+) -> tuple[Positions, Positions]:
+    """Positions to train on, in order, and to hold out. At least one row is always left to train on.
+
+    `same` numbers each position's row, where a row may be at several positions: it is never on both sides.
+    """
     import numpy as np
 
     used = min(total, data.max_train_rows or total)
-    if data.eval_source or data.eval_split or not data.eval_fraction or used < 2:
+    firsts = np.arange(used, dtype=np.int64)
+    if same is not None:
+        firsts = np.sort(np.unique(same[:used], return_index=True)[1])
+    if data.eval_source or data.eval_split or not data.eval_fraction or len(firsts) < 2:
         return np.arange(used, dtype=np.int64), np.arange(0, dtype=np.int64)
-    count = min(max(1, round(used * data.eval_fraction)), used - 1, data.max_eval_rows or used)
-    chosen = np.random.default_rng(seed).permutation(used)[:count]
+    count = min(max(1, round(len(firsts) * data.eval_fraction)), len(firsts) - 1, data.max_eval_rows or used)
+    chosen = np.sort(firsts[np.random.default_rng(seed).permutation(len(firsts))[:count]])
     train = np.ones(used, dtype=bool)
-    train[chosen] = False
-    return np.flatnonzero(train).astype(np.int64), np.sort(chosen).astype(np.int64)
+    if same is None:
+        train[chosen] = False
+    else:
+        train = ~np.isin(same[:used], same[chosen])
+    return np.flatnonzero(train).astype(np.int64), chosen.astype(np.int64)
+
+
+def _rows_alike(
+    sources: Sequence[MixPart], parts: Sequence[Renderer], part: npt.NDArray[np.int16], row: Positions
+) -> Positions:
+    """A number for the row at each position: mixing repeats rows, and a source may be mixed with itself."""
+    import numpy as np
+
+    begins: dict[tuple[str, str], int] = {}
+    total = 0
+    for one, renderer in zip(sources, parts, strict=True):
+        if (one.source, one.split) not in begins:
+            begins[one.source, one.split] = total
+            total += len(renderer.table.rows)
+    return np.array([begins[one.source, one.split] for one in sources], dtype=np.int64)[part] + row
 
 
 def _mixed(lengths: list[int], config: RunConfig) -> tuple[npt.NDArray[np.int16], Positions]:
@@ -156,7 +190,7 @@ def _mixed(lengths: list[int], config: RunConfig) -> tuple[npt.NDArray[np.int16]
 
     if len(lengths) == 1:
         return np.zeros(lengths[0], dtype=np.int16), np.arange(lengths[0], dtype=np.int64)
-    weights = [config.data.mix_weight, *(one.weight for one in config.data.mix)]
+    weights = [one.weight for one in sources_of(config.data)]
     source, row = interleave(lengths, weights=weights, seed=config.training.seed, strategy=config.data.mix_strategy)
     return source.astype(np.int16), row.astype(np.int64)
 
@@ -193,15 +227,16 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
     data = config.data
     source = data.eval_source or data.source
     split = data.eval_split or (data.split if kind_of(source) == "hub" else "train")
-    if source.strip() == data.source.strip() and _overlap(data, split, settings):
-        raise ConfigError(
-            "The validation rows ({source}, {split}) are trained on too (data.split: {trained}), so the loss would be "
-            "measured on trained rows. Set data.eval_fraction alone, or name another data.eval_source or "
-            "data.eval_split.",
-            source=source,
-            split=split,
-            trained=data.split,
-        )
+    for one in sources_of(data):
+        if source.strip() == one.source.strip() and _overlap(one, split, data, settings):
+            raise ConfigError(
+                "The validation rows ({source}, {split}) are trained on too (data.split: {trained}), so the loss "
+                "would be measured on trained rows. Set data.eval_fraction alone, or name another data.eval_source or "
+                "data.eval_split.",
+                source=source,
+                split=split,
+                trained=one.split,
+            )
     table = open_table(source, split, data, settings)
     wanted = trained.mapped.columns
     required = {role.name for role in trained.mapped.roles if role.required}
@@ -211,16 +246,16 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
     return make_renderer(config.model_copy(update={"data": same}), table, settings)
 
 
-def _overlap(data: DataConfig, other: str, settings: Settings) -> bool:
-    """Whether two splits of the run's source share rows."""
+def _overlap(trained: MixPart, other: str, data: DataConfig, settings: Settings) -> bool:
+    """Whether two splits of a source share rows."""
     counts: dict[str, int] = {}
 
     def bounds(one: Slice) -> tuple[int, int]:
         if one.split not in counts:
-            counts[one.split] = len(open_table(data.source, one.split, data, settings).rows)
+            counts[one.split] = len(open_table(trained.source, one.split, data, settings).rows)
         return one.bounds(counts[one.split])
 
-    pairs = ((one, two) for one in parse_split(data.split) for two in parse_split(other) if one.split == two.split)
+    pairs = ((one, two) for one in parse_split(trained.split) for two in parse_split(other) if one.split == two.split)
     for one, two in pairs:
         (start, end), (other_start, other_end) = bounds(one), bounds(two)
         if max(start, other_start) < min(end, other_end):

@@ -6,8 +6,8 @@ Reads, renders and tokenizes through the scan, so that nothing is done twice. Kn
 from __future__ import annotations
 
 import difflib
-import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from studio.data.corpus import Corpus, open_corpus
@@ -15,9 +15,9 @@ from studio.data.doctor import CHECKS
 from studio.data.doctor.base import Context, View
 from studio.data.doctor.report import Report, build_report
 from studio.data.rendering import Note, Remarks
-from studio.data.scan import Progress, Scan, scan
-from studio.data.tokens import DIGEST_ROWS, count, digest, trainer_dataset
-from studio.errors import ConfigError, DataError
+from studio.data.scan import Cancel, Progress, Scan, scan
+from studio.data.tokens import DIGEST_ROWS, DIGEST_WINDOW, count, digest, trainer_dataset
+from studio.errors import ConfigError, DataError, StudioError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,17 +44,16 @@ class Shape(Protocol):
 class Prepared:
     """What the trainer is given, and what became of the other rows; arrays hold positions in the corpus.
 
-    `supervised` and `total` are the tokens of one epoch, `truncated` how many of its rows are cut.
-    `dropped` rows keep no trained token at this max_length, `filtered` were left out by `data.filters`.
+    `supervised` and `total` are the tokens of one epoch, `truncated` how many of its rows are cut. `dropped` and
+    `eval_dropped` rows keep no trained token at this max_length, `filtered` were left out by `data.filters`.
     """
 
     scan: Scan
-    view: View
-    train: Dataset
-    eval: Dataset | None
+    config: RunConfig
     index: Positions
     eval_index: Positions
     dropped: Positions
+    eval_dropped: Positions
     filtered: dict[str, Positions]
     supervised: int
     total: int
@@ -66,6 +65,31 @@ class Prepared:
     def corpus(self) -> Corpus:
         return self.scan.corpus
 
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """Tokens of each training row's first lane, not cut."""
+        return self.scan.facts.length[self.index, 0]
+
+    @cached_property
+    def train(self) -> Dataset:
+        """The trainer's rows, on disk; written when they are first asked for."""
+        return self._rows(self.index)
+
+    @cached_property
+    def eval(self) -> Dataset | None:
+        return self._rows(self.eval_index) if len(self.eval_index) else None
+
+    def write(self) -> None:
+        """Write both now, so that a disk that is full is told before anything is loaded."""
+        _ = self.train, self.eval
+
+    def _rows(self, positions: Positions) -> Dataset:
+        return trainer_dataset(self.scan, positions, method=self.config.method, **_cut(self.config))
+
+
+def _cut(config: RunConfig) -> Any:
+    return {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
+
 
 def prepare(
     config: RunConfig,
@@ -74,7 +98,7 @@ def prepare(
     tokenizer: PreTrainedTokenizerBase,
     model: Shape | None = None,
     progress: Progress | None = None,
-    cancelled: threading.Event | None = None,
+    cancelled: Cancel | None = None,
 ) -> Prepared:
     """Look at every row and write the trainer's data sets; one DataError for whatever is wrong, naming rows."""
     found = scan_of(
@@ -91,9 +115,10 @@ def scan_of(
     tokenizer: PreTrainedTokenizerBase,
     model: Shape | None = None,
     progress: Progress | None = None,
-    cancelled: threading.Event | None = None,
+    cancelled: Cancel | None = None,
 ) -> Scan:
     """Every row in use, looked at."""
+    check_filters(config)
     corpus = open_corpus(config, settings)
     context = Context.of(
         tokenizer, method=config.method, dataset_type=corpus.renderer.how.dataset_type,
@@ -108,37 +133,32 @@ def scan_of(
 
 def select(config: RunConfig, found: Scan) -> Prepared:
     """The rows of a scan that a run trains and evaluates on."""
-    import numpy as np
-
-    corpus, view = found.corpus, view_of(config, found)
+    corpus = found.corpus
     _refuse_bad_rows(config, found)
-    filtered = _filtered(config, found, view)
+    filtered = _filtered(config, found)
     left = found.usable.copy()
     for positions in filtered.values():
         left[positions] = False
-    kept = left & config.method.survives(
-        found.facts, max_length=config.training.max_length, truncation_mode=config.training.truncation_mode
-    )
-    train, dropped = corpus.train[kept[corpus.train]], corpus.train[(left & ~kept)[corpus.train]]
-    held_out = corpus.eval[kept[corpus.eval]]
-    if not len(train):
+    cut = _cut(config)
+    alive = config.method.survives(found.facts, **cut)
+    train, held_out = corpus.train[left[corpus.train]], corpus.eval[left[corpus.eval]]
+    index = train[alive[train]]
+    if not len(index):
         raise _nothing_left(config, found, left)
-    cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
-    first = corpus.train[left[corpus.train]][:DIGEST_ROWS]
-    counted = count(found, train, method=config.method, **cut)
+    counted = count(found, index, method=config.method, **cut)
+    first = corpus.train[:DIGEST_WINDOW]
     return Prepared(
         scan=found,
-        view=view,
-        train=trainer_dataset(found, train, method=config.method, **cut),
-        eval=trainer_dataset(found, held_out, method=config.method, **cut) if len(held_out) else None,
-        index=train,
-        eval_index=held_out,
-        dropped=dropped,
-        filtered={name: np.asarray(positions) for name, positions in filtered.items()},
+        config=config,
+        index=index,
+        eval_index=held_out[alive[held_out]],
+        dropped=train[~alive[train]],
+        eval_dropped=held_out[~alive[held_out]],
+        filtered=filtered,
         supervised=counted.supervised,
         total=counted.total,
         truncated=counted.truncated,
-        digest=digest(found.store.rows(first), method=config.method, **cut),
+        digest=digest(found.store.rows(first[left[first]][:DIGEST_ROWS]), method=config.method, **cut),
         notes=tuple(notes_of(config, found)),
     )
 
@@ -169,12 +189,8 @@ def view_of(config: RunConfig, found: Scan) -> View:
     )
 
 
-def _filtered(config: RunConfig, found: Scan, view: View) -> dict[str, Positions]:
-    """Check -> the rows it flags, for each check that `data.filters` names; a row counts for the first of them."""
-    import numpy as np
-
-    left = found.usable.copy()
-    made: dict[str, Positions] = {}
+def check_filters(config: RunConfig) -> None:
+    """A ConfigError where `data.filters` names what is no check, before any row is looked at."""
     for name in config.data.filters:
         if name not in CHECKS:
             near = difflib.get_close_matches(name, CHECKS, n=1)
@@ -184,6 +200,16 @@ def _filtered(config: RunConfig, found: Scan, view: View) -> dict[str, Positions
                 near=near[0] if near else next(iter(CHECKS)),
                 names=", ".join(CHECKS),
             )
+
+
+def _filtered(config: RunConfig, found: Scan) -> dict[str, Positions]:
+    """Check -> the rows it flags, for each check that `data.filters` names; a row counts for the first of them."""
+    import numpy as np
+
+    check_filters(config)
+    view, left = view_of(config, found), found.usable.copy()
+    made: dict[str, Positions] = {}
+    for name in config.data.filters:
         flagged = np.asarray(CHECKS[name].flagged(found.marks[name], view), dtype=np.int64)
         flagged = flagged[left[flagged]]
         left[flagged] = False
@@ -219,15 +245,22 @@ def _refuse_bad_rows(config: RunConfig, found: Scan) -> None:
     )
 
 
-def _nothing_left(config: RunConfig, found: Scan, left: npt.NDArray[np.bool_]) -> DataError:
-    if left[found.corpus.train].any():
+def _nothing_left(config: RunConfig, found: Scan, left: npt.NDArray[np.bool_]) -> StudioError:
+    train = found.corpus.train
+    if left[train].any():
         return DataError(
             "0 of {rows} rows keep a trainable token at max_length {limit}. "
             "Raise training.max_length, or choose rows whose prompts are shorter.",
-            rows=len(found.corpus),
+            rows=int(left.sum()),
             limit=config.training.max_length,
         )
-    problem = " ".join(notes_of(config, found)) or "data.filters leaves every row out."
+    if found.usable[train].any():
+        return ConfigError(
+            "data.filters ({names}) leaves out all of the {rows} rows to train on. Take one of the filters out.",
+            names=", ".join(config.data.filters),
+            rows=int(found.usable[train].sum()),
+        )
+    problem = " ".join(notes_of(config, found))
     return DataError("{file}: no row is left to train on. {problem}", file=found.corpus.name, problem=problem)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from studio.data.columns import Mapped
@@ -11,11 +11,14 @@ from studio.data.corpus import Corpus, open_corpus
 from studio.data.formats import FORMATS
 from studio.data.pipeline import Pipeline, Worked
 from studio.data.rendering import Note
+from studio.data.scan import facts_of
 from studio.data.token_text import special_ids, token_texts
-from studio.data.tokens import DIGEST_ROWS, digest
+from studio.data.tokens import DIGEST_ROWS, DIGEST_WINDOW, digest
 from studio.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from transformers import PreTrainedTokenizerBase
 
     from studio.config import RunConfig
@@ -103,6 +106,11 @@ class Preview:
     notes: tuple[Note, ...]
     problems: dict[int, DataError]
 
+    def among(self, trained: npt.NDArray[np.int64], *, digest: str) -> Preview:
+        """With what only a look at all rows tells: which of them are trained, and their digest."""
+        rows = tuple(replace(row, kept=bool((trained == row.position).any())) for row in self.rows)
+        return replace(self, rows=rows, digest=digest)
+
     def as_json(self) -> dict[str, Any]:
         """The stable face of `preview --json`."""
         return {
@@ -160,7 +168,7 @@ def preview(
 def _first_rows(pipeline: Pipeline, corpus: Corpus) -> list[Encoded]:
     """The first rows that are trained on, for the digest; those that cannot be used are passed over."""
     found: list[Encoded] = []
-    for start in range(0, min(len(corpus.train), 64 * DIGEST_ROWS), DIGEST_ROWS):
+    for start in range(0, min(len(corpus.train), DIGEST_WINDOW), DIGEST_ROWS):
         worked = pipeline.work([int(one) for one in corpus.train[start : start + DIGEST_ROWS]])
         found.extend(one for one in worked.encoded if one is not None)
         if len(found) >= DIGEST_ROWS:
@@ -180,6 +188,8 @@ def _nothing(config: RunConfig, corpus: Corpus, problems: dict[int, DataError]) 
 def token_rows(worked: Worked, pipeline: Pipeline, *, max_length: int | None, truncation_mode: str) -> list[TokenRow]:
     """Those of the rows that have tokens, each with what a cut leaves of it."""
     corpus, found = pipeline.corpus, []
+    facts, _ = facts_of(worked, lanes=len(pipeline.method.lanes))
+    kept = pipeline.method.survives(facts, max_length=max_length, truncation_mode=truncation_mode)
     for place, position in enumerate(worked.positions):
         made, raw = worked.encoded[place], worked.raw[place]
         if made is None or raw is None:
@@ -196,7 +206,7 @@ def token_rows(worked: Worked, pipeline: Pipeline, *, max_length: int | None, tr
             TokenRow(
                 position=int(position), row=int(corpus.row[position]), where=corpus.where(int(position)), lanes=lanes,
                 extra=made.extra, raw=raw, text=made.texts,
-                kept=any(any(lane.supervised[lane.start : lane.end]) for lane in lanes) or "prompt" in made.extra,
+                kept=bool(kept[place]),
             )
         )  # fmt: skip
     return found
@@ -243,13 +253,28 @@ def _remarks(corpus: Corpus, worked: Worked) -> list[Note]:
 def _notes(corpus: Corpus, shown: Sequence[TokenRow], config: RunConfig) -> list[Note]:
     """What is worth knowing of the tokens shown: rows that the trainer leaves out, and where all tokens are trained."""
     found: list[Note] = []
-    empty = [row.position for row in shown if not row.kept]
+    limit, drops = config.training.max_length, config.training.truncation_mode == "drop"
+    lost = {
+        row.position: drops and any(len(lane.ids) > (limit or 0) for lane in row.lanes) for row in shown if not row.kept
+    }
+    long, empty = ([one for one, is_long in lost.items() if is_long == wanted] for wanted in (True, False))
+    if long:
+        found.append(
+            Note(
+                DataError(
+                    "Rows longer than max_length {limit} are left out of training (training.truncation_mode: drop): "
+                    "{rows}.",
+                    limit=limit,
+                    rows=corpus.named(long),
+                )
+            )
+        )
     if empty:
         found.append(
             Note(
                 DataError(
                     "Rows without a trainable token within max_length {limit} are left out of training: {rows}.",
-                    limit=config.training.max_length,
+                    limit=limit,
                     rows=corpus.named(empty),
                 )
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def named(places: Sequence[str], total: int) -> str:
 class Remarks:
     """Sentences about rows, gathered by their template: the first one's details, and every position it is about."""
 
-    found: dict[str, tuple[dict[str, object], list[int]]]
+    found: dict[str, tuple[dict[str, object], array[int]]]
 
     @classmethod
     def empty(cls) -> Remarks:
@@ -60,28 +61,33 @@ class Remarks:
         """One sentence about one row. Details are kept as plain values, so that they can be written down."""
         if sentence.template not in self.found:
             details: dict[str, object] = {
-                name: value if isinstance(value, int | float) else str(value)
+                name: value if isinstance(value, int | float) else _writable(str(value))
                 for name, value in sentence.details.items()
             }
-            self.found[sentence.template] = (details, [])
+            self.found[sentence.template] = (details, array("q"))
         self.found[sentence.template][1].append(position)
 
     def join(self, other: Remarks) -> None:
         """Take in what a later part of the rows has; the first details stay."""
         for template, (details, positions) in other.found.items():
-            self.found.setdefault(template, (details, []))[1].extend(positions)
+            self.found.setdefault(template, (details, array("q")))[1].extend(positions)
 
     def positions(self) -> set[int]:
         return {one for _, positions in self.found.values() for one in positions}
 
     def as_json(self) -> list[list[object]]:
-        return [[template, details, positions] for template, (details, positions) in self.found.items()]
+        return [[template, details, list(positions)] for template, (details, positions) in self.found.items()]
 
     @classmethod
     def from_json(cls, told: list[list[object]]) -> Remarks:
-        made: dict[str, tuple[dict[str, object], list[int]]] = {}
+        made: dict[str, tuple[dict[str, object], array[int]]] = {}
         for template, details, positions in told:
             if not (isinstance(template, str) and isinstance(details, dict) and isinstance(positions, list)):
                 raise ValueError("not what was written")
-            made[template] = (details, positions)
+            made[template] = (details, array("q", positions))
         return cls(made)
+
+
+def _writable(text: str) -> str:
+    """A text with halves of surrogate pairs replaced: rows may hold them, UTF-8 may not."""
+    return text.encode("utf-8", "replace").decode("utf-8")

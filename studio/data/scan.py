@@ -8,14 +8,15 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from studio.data.corpus import Corpus
 from studio.data.doctor import CHECKS, settle
@@ -45,6 +46,12 @@ VERSION = 1  # of what is kept: raise it when the same rows would be kept differ
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
 
 
+class Cancel(Protocol):
+    """What is asked whether to give up, such as a `threading.Event`."""
+
+    def is_set(self) -> bool: ...
+
+
 _locks: dict[str, threading.Lock] = {}
 _locks_lock = threading.Lock()
 
@@ -71,6 +78,11 @@ class Scan:
     context: Context
     key: str
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its tokens still lie on the disk: somebody may have made room."""
+        return self.store.has((len(self.corpus) - 1) // self.store.shard_rows)
+
 
 def scan(
     corpus: Corpus,
@@ -80,26 +92,28 @@ def scan(
     settings: Settings,
     context: Context,
     progress: Progress | None = None,
-    cancelled: threading.Event | None = None,
+    cancelled: Cancel | None = None,
 ) -> Scan:
     """Look at every row, or take from disk what was already looked at. Cancelled where `cancelled` was set."""
     key = scan_key(corpus, method=method, tokenizer=tokenizer)
     store = TokenStore(settings.scans_dir / key, lanes=len(method.lanes), shard_rows=SHARD_ROWS)
     pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
     making = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=len(corpus))
-    with (
-        _alone(key, cancelled),
-        _few_collections(),
-    ):  # a run that starts while the doctor looks takes what the doctor has made
-        shards = _shards(store, making)
-    if store.folder.is_dir():
-        store.folder.touch()
+    _mark_used(store)  # so that no other process takes it for an old one while it is read
+    with _alone(key, cancelled), _few_collections():  # a run that starts while the doctor looks takes what it has made
+        found = _joined(corpus, store, _shards(store, making), context=context, key=key)
+    _mark_used(store)
     prune(settings.scans_dir, keep=store.folder)
-    return _joined(corpus, store, shards, context=context, key=key)
+    return found
+
+
+def _mark_used(store: TokenStore) -> None:
+    with suppress(FileNotFoundError):
+        os.utime(store.folder)
 
 
 @contextmanager
-def _alone(key: str, cancelled: threading.Event | None) -> Iterator[None]:
+def _alone(key: str, cancelled: Cancel | None) -> Iterator[None]:
     """One scan of the same rows at a time in this process; the others wait, unless they are given up."""
     with _locks_lock:
         lock = _locks.setdefault(key, threading.Lock())
@@ -151,7 +165,7 @@ class _Making:
     pipeline: Pipeline
     context: Context
     progress: Progress | None
-    cancelled: threading.Event | None
+    cancelled: Cancel | None
     of: int
 
     def shards(self, numbers: Sequence[int]) -> Generator[tuple[int, Shard, list[Encoded | None]], None, None]:
@@ -316,7 +330,7 @@ def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBa
     parts = [{"table": one.table.identity, "format": one.mapped.format, "how": repr(one.how)} for one in corpus.parts]
     order = hashlib.sha256(corpus.part.tobytes() + corpus.row.tobytes()).hexdigest()
     said = {
-        "version": [VERSION, version("transformers"), version("tokenizers"), sorted(CHECKS)],
+        "version": [VERSION, SHARD_ROWS, *map(version, ("transformers", "tokenizers", "trl")), sorted(CHECKS)],
         "parts": parts,
         "order": order,
         "method": [method.type, {name: getattr(method, name) for name in method.shapes_tokens}],
@@ -332,5 +346,6 @@ def tokenizer_key(tokenizer: PreTrainedTokenizerBase) -> str:
     words = tokenizer.__dict__.get("_tunefork_key")
     if words is None:
         text = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+        text = text.partition('"added_tokens"')[2] or text  # before it stands the padding that the last call set
         words = tokenizer.__dict__["_tunefork_key"] = hashlib.sha256(text.encode()).hexdigest()
     return hashlib.sha256(f"{words}{template}".encode()).hexdigest()

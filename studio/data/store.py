@@ -13,7 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ class TokenStore:
 
     def write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
         """All of a shard, or nothing that a reader would take for one; a DataError where there is no room for it."""
-        with _room(self.folder):
+        with room(self.folder):
             self._write(number, shard, encoded)
 
     def _write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
@@ -84,7 +84,7 @@ class TokenStore:
             "remarks": shard.remarks.as_json(),
         }
         with _Whole(self._path(number, "json")) as path:
-            path.write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(said), encoding="utf-8")
 
     def read(self, number: int) -> Shard:
         """The figures and sentences of a shard; OSError or ValueError where it is damaged."""
@@ -109,7 +109,7 @@ class TokenStore:
     def write_settled(self, arrays: Arrays, rows: int) -> None:
         import numpy as np
 
-        with _room(self.folder), _Whole(self.folder / SETTLED) as path, path.open("wb") as out:
+        with room(self.folder), _Whole(self.folder / SETTLED) as path, path.open("wb") as out:
             np.savez(out, allow_pickle=False, rows=np.int64(rows), **arrays)
 
     def rows(self, positions: npt.NDArray[np.int64]) -> Iterator[Encoded]:
@@ -150,10 +150,7 @@ class TokenStore:
             lanes = [one.lanes[number] if one is not None else None for one in encoded]
             columns[f"ids_{number}"] = pa.array([one.ids if one is not None else () for one in lanes], tokens)
             columns[f"spans_{number}"] = pa.array([one.spans if one is not None else () for one in lanes], tokens)
-        extra = [
-            json.dumps(one.extra, ensure_ascii=False, default=str) if one is not None and one.extra else ""
-            for one in encoded
-        ]
+        extra = [json.dumps(one.extra, default=str) if one is not None and one.extra else "" for one in encoded]
         columns["extra"] = pa.array(extra, pa.string())
         return pa.RecordBatch.from_pydict(columns)
 
@@ -215,7 +212,7 @@ def _by_shard(positions: npt.NDArray[np.int64], shard_rows: int) -> Iterator[tup
 
 
 @contextmanager
-def _room(folder: Path) -> Iterator[None]:
+def room(folder: Path) -> Iterator[None]:
     """A full disk, or a folder that may not be written, as a sentence."""
     try:
         yield
@@ -249,19 +246,33 @@ def prune(root: Path, *, keep: Path) -> None:
     """Drop the scans that were used longest ago, beyond some folders and some bytes; `keep` and fresh ones stay."""
     if not root.is_dir():
         return
-    folders = sorted((one for one in root.iterdir() if one.is_dir()), key=_used, reverse=True)
+    folders = sorted((one for one in root.iterdir() if one.is_dir()), key=last_used, reverse=True)
     total = 0
     for number, folder in enumerate(folders):
-        total += sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-        fresh = time.time() - _used(folder) < FRESH  # a run or another page may be reading it
-        if folder != keep and not fresh and (number >= KEPT_FOLDERS or total > KEPT_BYTES):
+        total += _size(folder)
+        if folder != keep and not is_fresh(folder) and (number >= KEPT_FOLDERS or total > KEPT_BYTES):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _used(folder: Path) -> float:
+def _size(folder: Path) -> int:
+    """Bytes in a folder; another process may be writing or dropping it."""
+    total = 0
+    with suppress(OSError), os.scandir(folder) as files:
+        for file in files:
+            with suppress(OSError):
+                total += file.stat().st_size
+    return total
+
+
+def is_fresh(path: Path) -> bool:
+    """Whether a run, or another page or process, may be reading it."""
+    return time.time() - last_used(path) < FRESH
+
+
+def last_used(path: Path) -> float:
     try:
-        return folder.stat().st_mtime
-    except OSError:
+        return path.stat().st_mtime
+    except OSError:  # another process has dropped it
         return 0.0
 
 

@@ -7,9 +7,14 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from studio.data.doctor.curve import subset, window
+from studio.data.store import is_fresh, last_used, room
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +26,10 @@ if TYPE_CHECKING:
     from studio.methods.base import Encoded
 
 DIGEST_ROWS = 8
+DIGEST_WINDOW = 512  # the rows to train on among which the first usable ones are looked for
 AT_ONCE = 1000  # rows in memory while a data set is written
+ROWS = "rows-"
+KEPT_ROWS = 4
 
 
 def digest(rows: Iterable[Encoded], *, method: Method, max_length: int | None, truncation_mode: str) -> str:
@@ -45,26 +53,30 @@ class Counts:
 def count(
     scan: Scan, positions: npt.NDArray[np.int64], *, method: Method, max_length: int | None, truncation_mode: str
 ) -> Counts:
-    """Figures of these rows as the trainer cuts them. Only rows that are cut within their loss are looked up."""
+    """Figures of these rows as the trainer cuts them. Rows are looked up only where what a cut takes of their trained
+    tokens cannot be reckoned: where those are several stretches."""
     import numpy as np
 
-    facts = scan.facts
-    length, supervised = facts.length[positions], facts.supervised[positions]
-    if max_length is None:
+    facts = subset(scan.facts, positions)
+    length, supervised = facts.length, facts.supervised
+    kind = window(method, truncation_mode)
+    if max_length is None or kind == "all":
         return Counts(supervised=int(supervised.sum()), total=int(length.sum()), truncated=0)
-    kept = np.minimum(length, max_length)
     cut = length > max_length
-    within = cut & (supervised > 0)
-    total = int(supervised.sum(where=~within))
-    rows = np.flatnonzero(within.any(axis=1))
+    beyond = facts.last - max_length if kind == "start" else length - max_length - facts.first
+    gone = np.where(cut, np.clip(beyond, 0, supervised), 0)
+    apart = (gone > 0) & (facts.last - facts.first > supervised)
+    total = int(supervised.sum(where=~apart)) - int(gone.sum(where=~apart))
+    rows = np.flatnonzero(apart.any(axis=1))
     for row, made in zip(rows, scan.store.rows(positions[rows]), strict=True):
         for number, lane in enumerate(made.lanes):
-            if within[row, number]:
+            if apart[row, number]:
                 start, end = method.shown(lane, max_length=max_length, truncation_mode=truncation_mode)
                 total += sum(
                     max(0, min(last, end) - max(first, start))
                     for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True)
                 )
+    kept = np.minimum(length, max_length)
     return Counts(supervised=total, total=int(kept.sum()), truncated=int(cut.any(axis=1).sum()))
 
 
@@ -77,64 +89,87 @@ def trainer_dataset(
     truncation_mode: str,
 ) -> Dataset:
     """These rows as the trainer takes them, memory-mapped; the file of the same rows is used again."""
-    from datasets import Dataset
+    said = [method.type, *(getattr(method, name) for name in method.shapes_cuts), max_length, truncation_mode]
+    name = hashlib.sha256(repr(said).encode() + positions.tobytes()).hexdigest()[:16]
+    path = scan.store.folder / f"{ROWS}{name}.arrow"
+    found = _opened(path, rows=len(positions))
+    if found is None:
+        with room(scan.store.folder):
+            _drop_old(scan.store.folder)
+            _write(
+                path, scan, positions, method=method,
+                cut={"max_length": max_length, "truncation_mode": truncation_mode},
+            )  # fmt: skip
+        found = _opened(path, rows=len(positions))
+    if found is None:
+        raise OSError(f"{path} does not hold what was written")
+    return found
 
-    said = f"{method.model_dump_json()} {max_length} {truncation_mode}".encode()
-    name = hashlib.sha256(said + positions.tobytes()).hexdigest()[:16]
-    path = scan.store.folder / f"rows-{name}.arrow"
-    if not path.exists():
-        cut: dict[str, Any] = {"max_length": max_length, "truncation_mode": truncation_mode}
-        written = _write(path, scan, positions, method=method, cut=cut)
-        if written is not None:
-            return written
-    return Dataset.from_file(str(path))
 
-
-def _write(
-    path: Path, scan: Scan, positions: npt.NDArray[np.int64], *, method: Method, cut: dict[str, Any]
-) -> Dataset | None:
-    """Write the file batch by batch; rows that are no plain numbers are given back as a data set in memory."""
+def _opened(path: Path, *, rows: int) -> Dataset | None:
+    """The file's data set; None where it is missing or damaged."""
     import pyarrow as pa
     from datasets import Dataset
+
+    if not path.exists():
+        return None
+    try:
+        found = Dataset.from_file(str(path))
+    except (OSError, pa.ArrowInvalid):
+        return None
+    if len(found) != rows:
+        return None
+    texts = tuple(name for name, kind in found.features.items() if getattr(kind, "dtype", None) == "string")
+    return found.with_transform(partial(_read_back, texts=texts)) if texts else found
+
+
+def _read_back(columns: dict[str, list[Any]], *, texts: tuple[str, ...]) -> dict[str, list[Any]]:
+    return {name: [json.loads(one) for one in some] if name in texts else some for name, some in columns.items()}
+
+
+def _write(path: Path, scan: Scan, positions: npt.NDArray[np.int64], *, method: Method, cut: dict[str, Any]) -> None:
+    """Write the file batch by batch: numbers as they are, anything else as JSON."""
+    import pyarrow as pa
 
     scan.store.folder.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    writer: Any = None
-    try:
+    schema: Any = None
+    with ExitStack() as open_now:
+        open_now.callback(made.unlink, missing_ok=True)
         for start in range(0, len(positions), AT_ONCE):
             rows = list(scan.store.rows(positions[start : start + AT_ONCE]))
             columns = method.trainer_rows(rows, **cut)
-            if writer is None:
-                if not all(_is_numbers(values) for values in columns.values()):
-                    return Dataset.from_list(_listed(scan, positions, method=method, cut=cut))
+            if schema is None:
                 schema = pa.schema({name: _kind(values) for name, values in columns.items()})
-                writer = pa.ipc.new_stream(str(made), schema)
-            writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=schema))
-        if writer is None:
-            raise ValueError("no rows to write")
+                writer = open_now.enter_context(pa.ipc.new_stream(str(made), schema))
+            texts = {name: [json.dumps(one) for one in columns[name]] for name in columns if _is_text(schema, name)}
+            writer.write_batch(pa.RecordBatch.from_pydict({**columns, **texts}, schema=schema))
         writer.close()
         made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
-    return None
 
 
-def _listed(
-    scan: Scan, positions: npt.NDArray[np.int64], *, method: Method, cut: dict[str, Any]
-) -> list[dict[str, Any]]:
-    columns = method.trainer_rows(list(scan.store.rows(positions)), **cut)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _is_numbers(values: Sequence[Any]) -> bool:
-    first = next((one for value in values for one in (value if isinstance(value, list) else [value])), 0)
-    return isinstance(first, bool | int | float)
+def _is_text(schema: Any, name: str) -> bool:
+    return str(schema.field(name).type) == "string"
 
 
 def _kind(values: Sequence[Any]) -> Any:
-    """Arrow's type of a column of numbers or of lists of them."""
+    """Arrow's type of a column: of numbers or of lists of them; text for what is neither."""
     import pyarrow as pa
 
-    if isinstance(values[0], list):
-        return pa.list_(pa.int64())
-    return pa.bool_() if isinstance(values[0], bool) else pa.float64() if isinstance(values[0], float) else pa.int64()
+    inner = next((one for value in values for one in (value if isinstance(value, list) else [value])), 0)
+    if isinstance(inner, bool):
+        kind = pa.bool_()
+    elif isinstance(inner, int):
+        kind = pa.int32()
+    else:
+        return pa.string()
+    return pa.list_(kind) if isinstance(values[0], list) else kind
+
+
+def _drop_old(folder: Path) -> None:
+    """Files of rows that no run of the last day began with, but for the newest; what trainers made of them too."""
+    made = [*folder.glob(f"{ROWS}*.arrow"), *folder.glob("cache-*.arrow")]
+    for file in sorted(made, key=last_used, reverse=True)[KEPT_ROWS:]:
+        if not is_fresh(file):
+            with suppress(OSError):  # on some systems one that is open stays
+                file.unlink()

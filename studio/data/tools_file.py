@@ -18,10 +18,15 @@ def tools_of(source: str | None, settings: Settings) -> list[dict[str, Any]] | N
     """The tools in the file that `data.tools` names; None where it names none."""
     if not source:
         return None
-    path = Path(source).expanduser().resolve()
+    try:
+        path = Path(source).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError("{source!r} is not a path that can be read.", source=source) from error
     if not settings.allows_local_paths and not path.is_relative_to(settings.uploads_dir.resolve()):
         raise DataError("This is a public Space, which reads no paths of its machine. Upload the file of tools.")
     try:
+        if not path.is_file() and path.exists():
+            raise DataError("{path} is not a regular file.", path=path)
         if path.stat().st_size > LARGEST_FILE:
             raise DataError("{path} is larger than 4 MB; this is no list of tools (data.tools).", path=path)
         tools = json.loads(path.read_text(encoding="utf-8-sig"))

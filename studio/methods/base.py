@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from studio.methods.encoding import Encoder
 
+    Lengths = Sequence[int] | npt.NDArray[np.integer[Any]]
+
 # The field's names for what a row of a data set holds (TRL, "Dataset formats and types"); "tokenized" rows bring
 # their own token ids.
 DatasetType = Literal[
@@ -89,6 +91,8 @@ class Method(Section, ABC):
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ()
     lanes: ClassVar[tuple[str, ...]] = ("text",)
     shapes_tokens: ClassVar[tuple[str, ...]] = ()  # the settings of which a row's tokens or spans depend
+    shapes_cuts: ClassVar[tuple[str, ...]] = ()  # those of which it depends what a trainer is given of them
+    generates: ClassVar[bool] = False  # whether it trains on what the model writes, which takes most of its time
     chats: ClassVar[bool] = True  # whether what it trains answers in words, so that Chat can hold it against the base
 
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
@@ -127,9 +131,9 @@ class Method(Section, ABC):
         """Which tokens of a lane the trainer sees: [start, end)."""
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
 
-    def sequences(self, rows: Dataset, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
-        """How many sequences an epoch of the trainer has, given its rows: rows, packed blocks, or generations."""
-        return len(rows)
+    def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
+        """How many sequences an epoch of the trainer has, given its rows' lengths: rows, packed blocks, or answers."""
+        return len(lengths)
 
     @abstractmethod
     def build_trainer(self, parts: Parts) -> Trainer:

@@ -19,8 +19,9 @@ from studio.section import knob
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from datasets import Dataset
     from trl import GRPOTrainer
+
+    from studio.methods.base import Lengths
 
 REFERENCE = "reference"
 
@@ -38,9 +39,10 @@ class GRPO(Method):
     temperature: float = knob(1.0, gt=0, flag="sampling_temperature")
     beta: float = knob(0.0, ge=0)
 
-    shapes_tokens: ClassVar[tuple[str, ...]] = ("reference_column",)
+    shapes_tokens: ClassVar[tuple[str, ...]] = ("reference_column", "reward_func")  # some rewards need a reference
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-only",)
     lanes: ClassVar[tuple[str, ...]] = ("prompt",)
+    generates: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _pattern_where_needed(self) -> GRPO:
@@ -101,10 +103,10 @@ class GRPO(Method):
         """Prompts as they are, and their references: the trainer renders them itself."""
         return {name: [row.extra[name] for row in rows] for name in ("prompt", REFERENCE)}
 
-    def sequences(self, rows: Dataset, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
+    def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
         """Answers of an epoch; prompts that do not fill a round of generation are left out of it."""
         round_size = self._round(batch_size, accumulation)
-        return len(rows) // (round_size // self.num_generations) * round_size
+        return len(lengths) // (round_size // self.num_generations) * round_size
 
     def _round(self, batch_size: int, accumulation: int) -> int:
         """Answers generated at once: whole steps, and whole groups."""

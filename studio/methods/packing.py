@@ -8,7 +8,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Strategy = Literal["bfd", "bfd_split", "wrapped"]
 Piece = tuple[int, int, int]  # row position, start, end of its tokens
@@ -17,7 +21,9 @@ Block = list[Piece]
 AT_ONCE = 1000  # rows that `datasets.map` hands to the packing at a time: no block spans two such batches
 
 
-def packed(lengths: Sequence[int], *, max_length: int, strategy: Strategy) -> Iterator[Block]:
+def packed(
+    lengths: Sequence[int] | npt.NDArray[np.integer[Any]], *, max_length: int, strategy: Strategy
+) -> Iterator[Block]:
     """The blocks of rows of these lengths, in the trainer's order."""
     for start in range(0, len(lengths), AT_ONCE):
         batch = [int(length) for length in lengths[start : start + AT_ONCE]]

@@ -27,8 +27,9 @@ from studio.section import knob
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from datasets import Dataset
     from trl import SFTTrainer
+
+    from studio.methods.base import Lengths
 
 MASKED = -100  # the label of a token that is not trained
 
@@ -43,6 +44,7 @@ class SFT(Method):
     packing_strategy: Strategy = knob("bfd", advanced=True)
 
     shapes_tokens: ClassVar[tuple[str, ...]] = ("completion_only_loss", "assistant_only_loss")
+    shapes_cuts: ClassVar[tuple[str, ...]] = ("packing", "packing_strategy")
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "tokenized")
 
     def wanted_types(self) -> tuple[DatasetType, ...]:
@@ -123,20 +125,18 @@ class SFT(Method):
             return 0, len(lane.ids)
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
 
-    def blocks(
-        self, lengths: Sequence[int], *, max_length: int, truncation_mode: str = "keep_start"
-    ) -> Iterator[Block]:
+    def blocks(self, lengths: Lengths, *, max_length: int, truncation_mode: str = "keep_start") -> Iterator[Block]:
         """What packing makes of rows of these lengths: blocks of (row position, start, end of its tokens)."""
         for block in packed(lengths, max_length=max_length, strategy=self.packing_strategy):
             if truncation_mode == "keep_end" and self.packing_strategy == "bfd":
                 block = [(row, int(lengths[row]) - end + start, int(lengths[row])) for row, start, end in block]
             yield block
 
-    def sequences(self, rows: Dataset, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
+    def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
         """Rows, or the blocks that packing makes of them."""
         if not self.packing or max_length is None:
-            return len(rows)
-        return sum(1 for _ in self.blocks(_lengths(rows), max_length=max_length))
+            return len(lengths)
+        return sum(1 for _ in self.blocks(lengths, max_length=max_length))
 
     def build_trainer(self, parts: Parts) -> SFTTrainer:
         """An SFTTrainer over finished rows: it packs and batches them."""
@@ -201,11 +201,3 @@ def _own_tokens(row: dict[str, Any]) -> Encoded:
     if len(spans) % 2:
         spans.append(len(ids))
     return Encoded((Lane(list(ids), tuple(spans)),), ("",))
-
-
-def _lengths(rows: Dataset) -> list[int]:
-    """How many tokens each row has, counted on Arrow's own memory."""
-    found: list[int] = []
-    for batch in rows.select_columns(["input_ids"]).with_format("arrow").iter(batch_size=10_000):
-        found += batch["input_ids"].combine_chunks().value_lengths().to_pylist()
-    return found

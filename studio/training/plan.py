@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from studio.config import RunConfig
 from studio.data.doctor.report import Report
@@ -19,8 +19,11 @@ from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
-from studio.training.pace import seconds_of, tokens_per_second
-from studio.training.stage import Progress, Stage, check_rows, look, stage
+from studio.training.pace import estimated_seconds
+from studio.training.stage import Progress, check_rows, look, stage
+
+if TYPE_CHECKING:
+    from studio.data.prepare import Positions
 
 
 @dataclass(frozen=True)
@@ -83,26 +86,31 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Preflight:
+class _Known:
     """What was found on the way to knowing that a run can start."""
 
     facts: ModelFacts
-    staged: Stage
     trainable: int
     total: int
+    report: Report
 
 
-def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> Preflight:
-    """Everything that can be wrong before weights are loaded, the cheap first; StudioError for the first fault."""
+def _known(config: RunConfig, settings: Settings, progress: Progress | None) -> _Known:
+    """All but which rows are trained, the cheap first; StudioError for the first fault."""
     check_rows(config, settings)
     check_arguments(config)
     facts = describe(config.model, settings)
     trainable, total = count_trainable(config.adapter, config.model, settings)
-    looked = look(config, settings, progress=progress)
-    for fault in blocking(report_of(config, looked.scan)):
+    report = report_of(config, look(config, settings, progress=progress).scan)
+    return _Known(facts=facts, trainable=trainable, total=total, report=report)
+
+
+def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> None:
+    """Everything that can be wrong before weights are loaded; StudioError for the first fault."""
+    known = _known(config, settings, progress)
+    for fault in blocking(known.report):
         raise fault
-    staged = stage(config, settings, progress=progress)
-    return Preflight(facts=facts, staged=staged, trainable=trainable, total=total)
+    stage(config, settings, progress=progress)
 
 
 def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = None, fetch: bool = True) -> Plan:
@@ -112,24 +120,23 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
         if download and not fetch:
             check_rows(config, settings)
             return Plan(download=download)
-        check_rows(config, settings)
-        check_arguments(config)
-        facts = describe(config.model, settings)
-        trainable, total = count_trainable(config.adapter, config.model, settings)
-        looked = look(config, settings, progress=progress)
+        known = _known(config, settings, progress)
     except StudioError as error:
         return Plan(errors=(error,))
-    report = report_of(config, looked.scan)
-    errors = tuple(blocking(report))
+    errors = tuple(blocking(known.report))
     try:
         prepared = stage(config, settings, progress=progress).prepared
     except StudioError as error:
-        return Plan(errors=(error,), report=report)
-    figures = _figures(config, prepared, facts=facts, trainable=trainable, total=total)
-    pace = tokens_per_second(config, settings)
-    figures = replace(figures, estimated_seconds=seconds_of(figures.steps, figures.tokens_per_step, pace))
-    told = findings(config, prepared, facts)
-    return Plan(errors=errors, findings=told, figures=figures, download=download, report=report)
+        return Plan(errors=(*errors, error), report=known.report)
+    figures = _figures(config, prepared, known)
+    seconds = estimated_seconds(config, settings, steps=figures.steps, tokens_per_step=figures.tokens_per_step)
+    return Plan(
+        errors=errors,
+        findings=findings(config, prepared, known.facts),
+        figures=replace(figures, estimated_seconds=seconds),
+        download=download,
+        report=known.report,
+    )
 
 
 def blocking(report: Report) -> Iterator[DataError]:
@@ -139,7 +146,7 @@ def blocking(report: Report) -> Iterator[DataError]:
             yield DataError.again(finding.template, finding.details)
 
 
-def _figures(config: RunConfig, prepared: Prepared, *, facts: ModelFacts, trainable: int, total: int) -> Figures:
+def _figures(config: RunConfig, prepared: Prepared, known: _Known) -> Figures:
     training = config.training
     sequences = sequences_of(config, prepared)
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
@@ -149,9 +156,9 @@ def _figures(config: RunConfig, prepared: Prepared, *, facts: ModelFacts, traina
         eval_rows=len(prepared.eval_index),
         supervised_tokens=prepared.supervised,
         total_tokens=prepared.total,
-        trainable_parameters=trainable,
-        total_parameters=total,
-        weight_bytes=facts.weight_bytes,
+        trainable_parameters=known.trainable,
+        total_parameters=known.total,
+        weight_bytes=known.facts.weight_bytes,
         effective_batch_size=batch,
         tokens_per_step=math.ceil(prepared.total / max(sequences, 1) * min(batch, sequences)),
         digest=prepared.digest,
@@ -162,7 +169,7 @@ def sequences_of(config: RunConfig, prepared: Prepared) -> int:
     """How many sequences the trainer batches in an epoch."""
     training = config.training
     return config.method.sequences(
-        prepared.train,
+        prepared.lengths,
         max_length=training.max_length,
         batch_size=training.per_device_train_batch_size,
         accumulation=training.gradient_accumulation_steps,
@@ -179,23 +186,10 @@ def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts) -> tuple[
                 Finding(
                     "warning",
                     "{count} rows are left out by data.filters: {name} (rows {rows}).",
-                    {"count": len(positions), "name": name, "rows": corpus.named([int(one) for one in positions])},
+                    {"count": len(positions), "name": name, "rows": corpus.named(positions)},
                 )
             )
-    if len(prepared.dropped):
-        found.append(
-            Finding(
-                "warning",
-                "{count} of {total} rows keep no supervised token within max_length {limit} "
-                "and are not trained (row {rows}).",
-                {
-                    "count": len(prepared.dropped),
-                    "total": len(prepared.dropped) + len(prepared.index),
-                    "limit": limit,
-                    "rows": corpus.named([int(one) for one in prepared.dropped]),
-                },
-            )
-        )
+    found += _too_long(config, prepared)
     if prepared.truncated:
         found.append(
             Finding(
@@ -212,6 +206,44 @@ def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts) -> tuple[
                 {"limit": limit, "context": facts.context_length},
             )
         )
-    if prepared.eval is None:
+    if not len(prepared.eval_index) and not len(prepared.eval_dropped):
         found.append(Finding("note", "No rows are held out, so there will be no evaluation loss."))
     return tuple(found)
+
+
+def _too_long(config: RunConfig, prepared: Prepared) -> Iterator[Finding]:
+    """Rows of which max_length leaves nothing, by what becomes of them."""
+
+    def said(lost: Positions, kept: Positions) -> dict[str, Any]:
+        rows = prepared.corpus.named(lost)
+        return {"count": len(lost), "total": len(lost) + len(kept), "limit": config.training.max_length, "rows": rows}
+
+    trained, evaluated = (prepared.dropped, prepared.index), (prepared.eval_dropped, prepared.eval_index)
+    if len(prepared.dropped) and config.training.truncation_mode == "drop":
+        yield Finding(
+            "warning",
+            "{count} of {total} rows are longer than max_length {limit}, or have nothing to train, and are left out "
+            "(training.truncation_mode: drop; row {rows}).",
+            said(*trained),
+        )
+    elif len(prepared.dropped):
+        yield Finding(
+            "warning",
+            "{count} of {total} rows keep no supervised token within max_length {limit} "
+            "and are not trained (row {rows}).",
+            said(*trained),
+        )
+    if len(prepared.eval_dropped) and config.training.truncation_mode == "drop":
+        yield Finding(
+            "warning",
+            "{count} of {total} validation rows are longer than max_length {limit}, or have nothing to train, and are "
+            "not evaluated on (training.truncation_mode: drop; row {rows}).",
+            said(*evaluated),
+        )
+    elif len(prepared.eval_dropped):
+        yield Finding(
+            "warning",
+            "{count} of {total} validation rows keep no supervised token within max_length {limit} "
+            "and are not evaluated on (row {rows}).",
+            said(*evaluated),
+        )

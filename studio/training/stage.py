@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from studio.config import RunConfig
 from studio.data.corpus import Corpus, open_corpus
 from studio.data.prepare import Prepared, scan_of, select
-from studio.data.scan import Scan
+from studio.data.scan import Cancel, Scan
 from studio.model.load import load_tokenizer
 from studio.model.memory import describe
 from studio.model.templates.choose import choose
@@ -53,13 +53,13 @@ def look(
     *,
     progress: Progress | None = None,
     rows: Rows | None = None,
-    cancelled: threading.Event | None = None,
+    cancelled: Cancel | None = None,
 ) -> Looked:
     """Every row of a config looked at by the doctor; the last one again when no row can read otherwise."""
     global _looked
     key = rows_key(config, settings)
     with _lock:
-        if _looked is not None and _looked[0] == key:
+        if _looked is not None and _looked[0] == key and _looked[1].scan.store.folder.is_dir():
             return _looked[1]
     tokenizer = load_tokenizer(config.model, settings, progress=progress)
     found = scan_of(
@@ -72,16 +72,19 @@ def look(
     return made
 
 
-def stage(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> Stage:
+def stage(
+    config: RunConfig, settings: Settings, *, progress: Progress | None = None, cancelled: Cancel | None = None
+) -> Stage:
     """The stage of a config; the last one again when nothing that shapes tokens has changed."""
     global _staged
     training = config.training
-    selected = (training.max_length, training.truncation_mode, config.data.filters, config.method)
+    data = config.data
+    selected = (training.max_length, training.truncation_mode, data.filters, data.bad_rows, config.method)
     key = f"{rows_key(config, settings)} {selected!r}"
     with _lock:
-        if _staged is not None and _staged[0] == key:
+        if _staged is not None and _staged[0] == key and _staged[1].prepared.scan.store.folder.is_dir():
             return _staged[1]
-    looked = look(config, settings, progress=progress)
+    looked = look(config, settings, progress=progress, cancelled=cancelled)
     made = Stage(prepared=select(config, looked.scan), tokenizer=looked.tokenizer)
     with _lock:
         _staged = (key, made)
@@ -102,14 +105,14 @@ def _rows(progress: Progress | None) -> Rows | None:
 
 def rows_key(config: RunConfig, settings: Settings) -> str:
     """What shapes the rows and their tokens: method, data (with its content's hash), model and seed."""
-    identities = [one.table.identity for one in open_corpus(config, settings).parts]
+    read = [(one.table.identity, one.how) for one in open_corpus(config, settings).parts]
     parts = [
         str([config.method.type, *(getattr(config.method, name) for name in config.method.shapes_tokens)]),
-        config.data.model_dump_json(exclude={"filters"}),
+        config.data.model_dump_json(exclude={"filters", "bad_rows"}),
         config.model.model_dump_json(),
         repr(choose(config.model.chat_template, settings)),  # the text of a template file, which may be edited
         str(config.training.seed),
         str(settings.scans_dir),
-        *identities,
+        repr(read),  # with the tools of a file, which may be edited too
     ]
     return "\n".join(parts)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from studio.config import RunConfig
 from studio.data.prepare import report_of
+from studio.data.scan import Cancelled
 from studio.errors import RunFailed, StudioError
 from studio.methods.base import Parts
 from studio.model.adapter import peft_config
@@ -48,6 +49,16 @@ class Outcome:
     status: Literal["finished", "stopped"]
     steps: int
     metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _StopFile:
+    """A wish to stop, as whoever looks at rows asks for it."""
+
+    path: Path
+
+    def is_set(self) -> bool:
+        return self.path.exists()
 
 
 def train(
@@ -86,12 +97,17 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     began = time.monotonic()
     check_arguments(config)
     log.tell("phase", "Reading and tokenizing the data", phase="data")
-    staged = stage(config, settings, progress=_phases(log))
+    try:
+        staged = stage(config, settings, progress=_phases(log), cancelled=_StopFile(run_dir / STOP))
+    except Cancelled:
+        log.tell("stopped", "Stopped while the data was read: nothing was learned, and nothing is saved.", step=0)
+        return Outcome(run_id=run_dir.name, status="stopped", steps=0)
     for fault in blocking(report_of(config, staged.prepared.scan)):
         raise fault
     for finding in findings(config, staged.prepared, describe(config.model, settings)):
         if finding.kind == "warning":
             log.tell("warning", finding.template, finding.details)
+    staged.prepared.write()
     log.tell("phase", "Loading the model", phase="model")
     with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
         loaded = slot.load(config.model, progress=_phases(log))

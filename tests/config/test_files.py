@@ -22,6 +22,10 @@ MISTAKES = {
     ),
     "quantized full": ({"model": {"quantization": "4-bit"}, "adapter": None}, ["4-bit", "adapter"]),
     "eval without steps": ({"training": {"eval_strategy": "steps"}}, ["eval_steps"]),
+    "drop without max_length": (
+        {"training": {"truncation_mode": "drop", "max_length": None}},
+        ["truncation_mode", "max_length"],
+    ),
     "zero steps": ({"training": {"max_steps": 0}}, ["max_steps"]),
 }
 

@@ -207,3 +207,22 @@ def test_token_texts_of_byte_fallback() -> None:
     raw.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw)
     assert token_texts([1, 2, 3, 4, 5], tokenizer) == [" Hi", "中", "", "", "!"]
+
+
+def test_another_reward_looks_at_the_references_again(run_config: Make, settings: Settings) -> None:
+    rows = [{"prompt": f"q{number}"} for number in range(6)]
+    free = run_config(rows, method={"type": "grpo", "reward_func": "length"}, data={"eval_fraction": 0})
+    assert len(prepare(free, settings).train) == 6
+    bound = run_config(rows, method={"type": "grpo", "reward_func": "exact_match"}, data={"eval_fraction": 0})
+    with pytest.raises(DataError, match="reference"):
+        prepare(bound, settings)
+    assert len(prepare(free, settings).train) == 6
+
+
+def test_prompts_reach_the_trainer_as_they_are(run_config: Make, settings: Settings) -> None:
+    talk = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "why 👩‍👩‍👧?", "name": "ann"}]
+    rows = [{"prompt": talk if number % 2 else talk[1:], "answer": f"a{number}"} for number in range(6)]
+    config = run_config(rows, method="grpo", data={"eval_fraction": 0})
+    data = prepare(config, settings)
+    assert [row["prompt"] for row in data.train] == [row["prompt"] for row in rows], "no key is added, none is lost"
+    assert [row["reference"] for row in data.train] == [row["answer"] for row in rows]

@@ -257,6 +257,30 @@ def test_cut_tokens_keep_their_label_and_stay_out_of_the_face(run_config: Make, 
     assert face["supervised"] == sum(cut.lanes[0].supervised[:32]) < sum(whole.lanes[0].supervised)
 
 
+@pytest.mark.parametrize("mode", ["keep_start", "keep_end", "drop"])
+@pytest.mark.parametrize("method", ["sft", "dpo", "reward", "kto", "grpo"])
+def test_a_row_is_shown_as_trained_where_the_run_trains_it(
+    method: str, mode: str, run_config: Make, settings: Settings
+) -> None:
+    answers = {
+        "sft": {"completion": LONG},
+        "kto": {"completion": LONG, "label": True},
+        "grpo": {"answer": "a"},
+    }.get(method, {"chosen": LONG, "rejected": "no"})
+    rows = [{"prompt": prompt, **answers} for prompt in ("hello", LONG, "hello again")]
+    rows += [{**row, **{name: "yes" for name, value in answers.items() if value == LONG}} for row in rows]
+    config = run_config(
+        rows, method=method, data={"eval_fraction": 0}, training={"max_length": 32, "truncation_mode": mode}
+    )
+    shown = preview(config, settings=settings, tokenizer=make_tokenizer(), rows=6)
+    data = prepare(config, settings=settings, tokenizer=make_tokenizer())
+    assert [row.position for row in shown.rows if row.kept] == list(data.index)
+    assert [row.position for row in shown.rows if not row.kept] == list(data.dropped)
+    assert shown.digest == data.digest
+    assert bool(len(data.dropped)) == any("left out of training" in note for note in shown.notes)
+    assert mode != "drop" or (len(data.dropped) and "truncation_mode: drop" in " ".join(shown.notes))
+
+
 def test_digest_is_the_runs_and_moves_with_what_the_trainer_sees(run_config: Make, settings: Settings) -> None:
     tokenizer = make_tokenizer()
     rows = [{"instruction": f"say {number}", "input": "", "output": f"{number} cats"} for number in range(30)]

@@ -48,7 +48,7 @@ def test_the_planned_steps_are_the_trainers(
         )
     )
     *_, expected = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
-    sequences = config.method.sequences(staged.prepared.train, max_length=config.training.max_length)
+    sequences = config.method.sequences(staged.prepared.lengths, max_length=config.training.max_length)
     assert sequences == len(trainer.train_dataset)
     assert steps_of(config.training, sequences) == expected
 

@@ -62,6 +62,32 @@ def test_a_blocking_finding_is_exit_code_2_until_its_rows_are_left_out(
     assert code == 0 and face["ok"] and face["plan"]["rows"] == 9
 
 
+def test_rows_too_long_are_told_by_what_becomes_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, late = tmp_path / "rows.jsonl", tmp_path / "late.jsonl"
+    long = "the cat said hello " * 40
+    good = json.dumps({"prompt": "hello", "completion": "yes"})
+    path.write_text("\n".join([good] * 9 + [json.dumps({"prompt": "hello", "completion": long})]))
+    late.write_text("\n".join([json.dumps({"prompt": long, "completion": "yes"})] * 3))
+    given = ["--source", str(path), "--eval_source", str(late), "--max_length", "48"]
+    given += ["--workspace", str(tmp_path / "workspace")]
+    code, face = check(capsys, *given, "--truncation_mode", "drop")
+    told = [one["text"] for one in face["findings"]]
+    assert code == 0 and (face["plan"]["rows"], face["plan"]["eval_rows"]) == (9, 0)
+    assert any("1 of 10 rows are longer than max_length 48" in one for one in told), told
+    assert any("3 of 3 validation rows are longer than" in one for one in told), told
+    code, face = check(capsys, *given)
+    told = [one["text"] for one in face["findings"]]
+    assert code == 0 and face["plan"]["rows"] == 10
+    assert any("3 of 3 validation rows keep no supervised token" in one for one in told), told
+    assert not any("No rows are held out" in one for one in told), "there are some, and nothing of them is left"
+
+
+def test_a_config_that_cannot_be_has_the_same_face(capsys: pytest.CaptureFixture[str]) -> None:
+    code, face = check(capsys, "--truncation_mode", "drop", "--max_length", "null")
+    assert code == 2 and "truncation_mode" in face["errors"][0]
+    assert set(face) == {"ok", "errors", "findings", "plan", "report"} and face["report"] is None
+
+
 def test_seconds_are_estimated_from_an_earlier_run(settings: Settings) -> None:
     settings.prepare_workspace()
     config = build({"training": {"max_steps": 2, "eval_strategy": "no", "save_strategy": "no"}})
