@@ -124,12 +124,12 @@ def open_corpus(config: RunConfig, settings: Settings) -> Corpus:
         part, row = part[order], row[order]
     same = _rows_alike(sources, parts, part, row) if data.mix else None
     train, held_out = split_positions(len(row), data=data, seed=seed, same=same)
-    used = len(train) + len(held_out)
-    part, row = part[:used], row[:used]
+    used = np.sort(np.concatenate([train, held_out]))  # without the repeats of rows that are held out
+    part, row, train, held_out = part[used], row[used], np.searchsorted(used, train), np.searchsorted(used, held_out)
     if data.eval_source or data.eval_split:
         own = _eval_renderer(config, parts[0], settings)
         count = min(len(own.table.rows), data.max_eval_rows or len(own.table.rows))
-        held_out = np.arange(used, used + count, dtype=np.int64)
+        held_out = np.arange(len(used), len(used) + count, dtype=np.int64)
         part = np.concatenate([part, np.full(count, len(parts), dtype=np.int16)])
         row = np.concatenate([row, np.arange(count, dtype=np.int64)])
         parts.append(own)

@@ -5,7 +5,7 @@ Names the rows that a format, a template or a tokenizer refuses. Counts nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from studio.methods import Method
     from studio.methods.base import Encoded
 
-SAME_FAULT = 16  # so many rows that are refused alike, and none that is not: it is no fault of the rows
+PROBED = 64  # rows all over the corpus: where each is refused alike, it is no fault of the rows
 
 
 @dataclass
@@ -43,21 +43,38 @@ class Pipeline:
 
         self.corpus, self.method, self.tokenizer = corpus, method, tokenizer
         self.encoder = encoder_of(tokenizer)
+        self._some_pass = False  # rows are known that are not refused
 
     def work(self, positions: Sequence[int]) -> Worked:
         """These rows, as far as each of them gets. A StudioError where the fault is not the rows'."""
+        done = self._rendered(positions)
+        places = [place for place, columns in enumerate(done.rendered) if columns is not None]
+        made, refused = _by_halves([done.rendered[place] for place in places], self._encode)
+        if refused and not made and not self._some_pass and isinstance(refused[0], StudioError):
+            self._refuse_all(refused[0])
+        self._some_pass = self._some_pass or bool(made)
+        done.encoded = [None] * len(positions)
+        for number, place in enumerate(places):
+            if number in made:
+                done.encoded[place] = made[number]
+            else:
+                done.problems[place] = _sentence(refused[number])
+        return done
+
+    def _rendered(self, positions: Sequence[int]) -> Worked:
         done = Worked(positions)
         for position, row in zip(positions, self.corpus.raw(positions), strict=True):
             self._render(done, int(position), row)
-        places = [number for number, columns in enumerate(done.rendered) if columns is not None]
-        done.encoded = [None] * len(positions)
-        columns = [done.rendered[place] for place in places]
-        for number, made in self._encode(columns):
-            if isinstance(made, DataError):
-                done.problems[places[number]] = made
-            else:
-                done.encoded[places[number]] = made
         return done
+
+    def _refuse_all(self, error: StudioError) -> None:
+        """Raise what refused some rows where it refuses all there are; rows from all over the corpus stand for them."""
+        spread = range(0, len(self.corpus), max(1, len(self.corpus) // PROBED))
+        rows = [one for one in self._rendered(spread).rendered if one is not None]
+        made, refused = _by_halves(rows, self._encode)
+        self._some_pass = bool(made)
+        if not made and len(refused) > 1 and {_alike(one) for one in refused.values()} == {_alike(error)}:
+            raise error
 
     def _render(self, done: Worked, position: int, row: dict[str, Any] | DataError) -> None:
         problem: DataError | None = None
@@ -80,34 +97,8 @@ class Pipeline:
         done.left_out.append(nothing)
         done.remarks.append(remarks)
 
-    def _encode(self, rows: Sequence[Any]) -> Iterator[tuple[int, Encoded | DataError]]:
-        """(place, tokens or the sentence why there are none) of every row."""
-        if not rows:
-            return
-        self._check_tokenizer(rows[0])
-        made, refused = _by_halves(rows, lambda some: self.method.encode(some, self.encoder))
-        if refused and not made and len(rows) > 1:
-            alike = {error.template for error in refused.values() if isinstance(error, StudioError)}
-            if len(alike) == 1 and len(refused) == len(rows) and isinstance(refused[0], StudioError):
-                raise refused[0]
-        for place in range(len(rows)):
-            yield place, made[place] if place in made else _sentence(refused[place])
-
-    def _check_tokenizer(self, row: dict[str, Any]) -> None:
-        name = self.tokenizer.name_or_path or "This model"
-        first = next(iter(row.values()))
-        conversational = isinstance(first, list) and bool(first) and isinstance(first[0], dict)
-        if conversational and not self.tokenizer.chat_template:
-            raise DataError(
-                "{model} has no chat template, which these conversations need. "
-                "Set model.chat_template: chatml, or use plain text in columns named prompt and completion.",
-                model=name,
-            )
-        if isinstance(first, str) and not self.tokenizer.eos_token:
-            raise DataError(
-                "{model} has no end-of-text token, which plain text rows need. Choose another model, or conversations.",
-                model=name,
-            )
+    def _encode(self, rows: Sequence[Any]) -> list[Encoded]:
+        return self.method.encode(rows, self.encoder)
 
 
 def _by_halves(
@@ -122,7 +113,7 @@ def _by_halves(
     )  # fmt: skip
     made: dict[int, Encoded] = {}
     refused: dict[int, Exception] = {}
-    waiting = [(0, len(rows))]
+    waiting = [(0, len(rows))] if rows else []
     while waiting:
         first, last = waiting.pop()
         try:
@@ -135,8 +126,6 @@ def _by_halves(
                 waiting += [(middle, last), (first, middle)]
         else:
             made.update(zip(range(first, last), found, strict=True))
-        if not made and len(refused) >= SAME_FAULT and len({_alike(one) for one in refused.values()}) == 1:
-            return {}, dict.fromkeys(range(len(rows)), refused[0])
     return made, refused
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from studio.methods.base import Encoded, Lane
     from studio.settings import Settings
 
-__all__ = ["DIGEST_ROWS", "LaneRow", "Preview", "TokenRow", "preview", "token_rows"]
+__all__ = ["LaneRow", "Preview", "TokenRow", "preview", "token_rows"]
 
 
 @dataclass(frozen=True)
