@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 SHARD_ROWS = 4096
 CHUNK_ROWS = 512
-AHEAD = 4  # chunks in work at once: while one is in the tokenizer, which needs no Python, the next is rendered
+MOST_THREADS = 8
 FEW_COLLECTIONS = (20_000, 50, 100)
 _COLLECTIONS = gc.get_threshold()
+_PARALLELISM = "TOKENIZERS_PARALLELISM"  # what the Rust tokenizers ask at each call
 VERSION = 1  # of what is kept: raise it when the same rows would be kept differently
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
@@ -54,6 +55,7 @@ class Cancel(Protocol):
 
 _locks: dict[str, threading.Lock] = {}
 _locks_lock = threading.Lock()
+_looking: list[str | None] = []  # for each scan at work in this process, what the one before it found set
 
 
 class Cancelled(StudioError):
@@ -100,7 +102,7 @@ def scan(
     pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
     making = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=len(corpus))
     _mark_used(store)  # so that no other process takes it for an old one while it is read
-    with _alone(key, cancelled), _few_collections():  # a run that starts while the doctor looks takes what it has made
+    with _alone(key, cancelled), _at_work():  # a run that starts while the doctor looks takes what it has made
         found = _joined(corpus, store, _shards(store, making), context=context, key=key)
     _mark_used(store)
     prune(settings.scans_dir, keep=store.folder)
@@ -127,13 +129,30 @@ def _alone(key: str, cancelled: Cancel | None) -> Iterator[None]:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Fewer garbage collections: millions of short-lived lists set them off, and each walks all of the libraries."""
-    gc.set_threshold(*FEW_COLLECTIONS)
+def _at_work() -> Iterator[None]:
+    """Fewer garbage collections: millions of short-lived lists set them off, and each walks all of the libraries.
+    And a chunk is tokenized by the thread that has it: were all chunks shared out to the tokenizer's own threads, they
+    would be done at the same moment, and then wait for Python together."""
+    with _locks_lock:
+        if not _looking:
+            gc.set_threshold(*FEW_COLLECTIONS)
+        _looking.append(os.environ.get(_PARALLELISM) if not _looking else _looking[0])
+        os.environ[_PARALLELISM] = "false"
     try:
         yield
     finally:
-        gc.set_threshold(*_COLLECTIONS)
+        with _locks_lock:
+            before = _looking.pop()
+            if not _looking:
+                gc.set_threshold(*_COLLECTIONS)
+                os.environ.pop(_PARALLELISM)
+                if before is not None:
+                    os.environ[_PARALLELISM] = before
+
+
+def threads() -> int:
+    """Chunks in work at once: while some are in the tokenizer, which needs no Python, another is rendered."""
+    return min((os.cpu_count() or 1) + 1, MOST_THREADS)
 
 
 def _shards(store: TokenStore, making: _Making) -> list[Shard]:
@@ -193,11 +212,12 @@ class _Making:
 
     def _chunks(self, numbers: Sequence[int]) -> Generator[tuple[int, Arrays, Worked], None, None]:
         waiting: deque[tuple[int, Future[tuple[Arrays, Worked]]]] = deque()
-        pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="scan")
+        ahead = threads()
+        pool = ThreadPoolExecutor(ahead, thread_name_prefix="scan")
         try:
             for number, start, end in _stretches(numbers, self.of):
                 waiting.append((number, pool.submit(self._chunk, start, end)))
-                if len(waiting) > AHEAD:
+                if len(waiting) > ahead:
                     yield self._next(waiting)
                 if self.cancelled is not None and self.cancelled.is_set():
                     raise Cancelled
