@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from studio.settings import Settings, read_settings
 from studio.telling import narrate, one_line, print_json, print_plan, print_preview, stdout_kept, tell
 
 if TYPE_CHECKING:
+    from studio.config import RunConfig
     from studio.data.blocks import PackedBlock
     from studio.training.plan import Plan
 
@@ -166,12 +168,14 @@ def _preview(arguments: argparse.Namespace) -> int:
     with stdout_kept():
         from studio.data.blocks import is_packed, packed_blocks
         from studio.data.preview import preview
-        from studio.model.load import load_tokenizer
+        from studio.model.load import load_tokenizer, tokenizer_notes
         from studio.training.stage import stage
 
         tokenizer = load_tokenizer(config.model, settings, progress=tell)
         start, rows = arguments.start - 1, arguments.rows
         made = preview(config, settings=settings, tokenizer=tokenizer, rows=rows, start=start)
+        _remember(config, settings)
+        made = replace(made, notes=(*tokenizer_notes(tokenizer, config.model), *made.notes))
         blocks: list[PackedBlock] = []
         if is_packed(config) or config.data.filters:  # which rows share a block, or are left out, is known of all alone
             prepared = stage(config, settings, progress=tell).prepared
@@ -182,6 +186,16 @@ def _preview(arguments: argparse.Namespace) -> int:
     else:
         print_preview(made, blocks)
     return 0
+
+
+def _remember(config: RunConfig, settings: Settings) -> None:
+    """Keep what was shown, so that a run over other rows says so."""
+    from studio.data.corpus import open_corpus
+    from studio.data.previewed import Previewed
+
+    shown = Previewed(settings)
+    shown.saw(config, open_corpus(config, settings))
+    shown.keep()
 
 
 def _chat(arguments: argparse.Namespace) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, get_args, get_origin
 
 from studio.config import RunConfig
 from studio.config.files import flat_flags, load, parse_set, parse_value
 from studio.errors import ConfigError
+from studio.section import Section
 from studio.ui.words import load_words
 
 PREFIX = "setting:"  # marks a setting's value among the parsed arguments
@@ -69,11 +70,18 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
         dotted = name.removeprefix(PREFIX)
         if dotted == name:
             continue
-        text = ",".join(value) if isinstance(value, list) else value
-        kinds = get_args(fields[dotted].annotation) or (fields[dotted].annotation,)
-        is_text = str in kinds and text != "null"
-        changes[dotted] = text if is_text else parse_value(text, name=f"--{dotted}")
+        changes[dotted] = _value(value, fields[dotted].annotation, name=f"--{dotted}")
     return load(arguments.yaml, changes)
+
+
+def _value(given: str | list[str], kind: Any, *, name: str) -> Any:
+    """What a flag's text stands for: YAML, but where the setting is a text or a list of such."""
+    inner = get_args(kind) or (kind,)
+    if isinstance(given, list) and any(isinstance(one, type) and issubclass(one, Section) for one in inner):
+        return [parse_value(one, name=name) for one in given]
+    text = ",".join(given) if isinstance(given, list) else given
+    is_text = str in inner and get_origin(kind) is not dict and text != "null"
+    return text if is_text else parse_value(text, name=name)
 
 
 def underscored(argv: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from studio.data.previewed import Previewed
 from studio.model.slot import ModelSlot
 from studio.runs.store import RunStore
 from studio.settings import Settings
@@ -71,6 +72,7 @@ class Services:
     slot: ModelSlot
     worker: Worker
     inspector: Inspector
+    previewed: Previewed
     warmth: Warmth
 
     @property
@@ -89,4 +91,7 @@ def build_services(settings: Settings) -> Services:
     store, slot, warmth = RunStore(settings.runs_dir), ModelSlot(settings), Warmth()
     worker = Worker(store, slot, settings, ready=warmth.wait)
     inspector = Inspector(settings, ready=warmth.wait)
-    return Services(settings=settings, store=store, slot=slot, worker=worker, inspector=inspector, warmth=warmth)
+    return Services(
+        settings=settings, store=store, slot=slot, worker=worker, inspector=inspector, previewed=Previewed(settings),
+        warmth=warmth,
+    )  # fmt: skip

@@ -46,13 +46,15 @@ def print_preview(made: Preview, blocks: Sequence[PackedBlock]) -> None:
     for block in blocks:
         pieces = ", ".join(f"row {piece.row.where} [{piece.start}:{piece.end}]" for piece in block.pieces)
         print(f"block {block.number + 1}: {pieces}")
-    for note in (*made.notes, *made.problems.values()):
+    for note in made.notes:
         print(f"note: {note}")
+    for at, problem in sorted(made.problems.items()):
+        print(f"row {made.places[at]} has no tokens: {problem}")
     print(f"digest {made.digest or 'is known after check'}; [brackets] mark supervised tokens")
 
 
 def print_json(value: Any, *, to: TextIO | None = None) -> None:
-    print(json.dumps(value, ensure_ascii=False), file=to or sys.stdout)
+    print(json.dumps(value, ensure_ascii=False, default=str), file=to or sys.stdout)
 
 
 def tell(sentence: str, fraction: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from studio.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -188,6 +191,41 @@ def test_bad_input_is_one_sentence_and_leaves_no_run(name: str, verb: str, tmp_p
 def test_a_wrong_flag_is_one_sentence(arguments: list[str], word: str) -> None:
     done = launch(*arguments)
     assert done.returncode == 2 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_table_or_a_list_of_sources_is_a_flag_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": "I am {{name}}", "b": "good"}\n' * 5, encoding="utf-8")
+    given = ["preview", "--source", str(path), "--workspace", str(tmp_path), "--json"]
+    columns = ["--columns", "{prompt: a, completion: b}"]
+    assert main([*given, *columns, "--placeholders", '{"name": "Bo"}']) == 0
+    face = json.loads(capsys.readouterr().out)
+    assert face["columns"] == {"prompt": "a", "completion": "b"} and "I am Bo" in face["rows"][0]["text"]
+    assert main([*given, *columns, "--mix", "{source: starter, weight: 2}", "{source: starter, weight: 3}"]) == 0
+    assert json.loads(capsys.readouterr().out)["of"] > 5
+
+
+def test_bad_rows_are_told_with_file_and_lever_and_are_in_the_preview(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"question": "q", "answer": "a"}] * 2 + [{"question": None, "answer": "a"}, {"question": "q"}] * 2
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    given = ["--source", str(path), "--eval_fraction", "0", "--workspace", str(tmp_path / "workspace")]
+    assert main(["train", *given]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(r"rows\.jsonl: 4 of 6 rows cannot be used\..*data\.bad_rows: skip", told)
+    assert main(["check", *given, "--json"]) == 2
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert "rows.jsonl: 4 of 6" in error
+    assert main(["preview", *given, "--rows", "6", "--json"]) == 0
+    face = json.loads(capsys.readouterr().out)
+    assert [row["row"] for row in face["rows"]] == [0, 1]
+    assert [one["row"] for one in face["problems"]] == ["3", "4", "5", "6"]
+    assert all("question" in one["text"] or "answer" in one["text"] for one in face["problems"])
+    assert face["rows"][0]["raw"] == rows[0] and "<|im_start|>user\nq" in face["rows"][0]["text"]
+    assert main(["preview", *given, "--rows", "6"]) == 0
+    assert "row 3 has no tokens" in capsys.readouterr().out
 
 
 def test_check_tells_config_errors_in_its_json_face(tmp_path: Path) -> None:

@@ -63,28 +63,32 @@ def anchor(config: RunConfig) -> RunConfig:
     """The config with local paths made absolute, so that its run can be repeated from any folder."""
     data = config.data
     sources = {
-        name: str(Path(value).expanduser().resolve())
+        name: _absolute(value)
         for name in ("source", "eval_source", "tools")
         if (value := getattr(data, name)) and _is_here(value)
     }
     mix = tuple(
-        one.model_copy(update={"source": str(Path(one.source).expanduser().resolve())}) if _is_here(one.source) else one
-        for one in data.mix
+        one.model_copy(update={"source": _absolute(one.source)}) if _is_here(one.source) else one for one in data.mix
     )
     model = config.model
     template = model.chat_template
     if "{" not in template and "/" in template and _is_here(template):
-        model = model.model_copy(update={"chat_template": str(Path(template).expanduser().resolve())})
+        model = model.model_copy(update={"chat_template": _absolute(template)})
     folder = Path(model.model_name_or_path).expanduser()
     if folder.is_dir() and model.model_name_or_path not in (STARTER, SMOLLM2):
-        model = model.model_copy(update={"model_name_or_path": str(folder.resolve())})
+        model = model.model_copy(update={"model_name_or_path": _absolute(str(folder))})
     return config.model_copy(update={"data": data.model_copy(update={**sources, "mix": mix}), "model": model})
+
+
+def _absolute(path: str) -> str:
+    """From the root on. A link keeps its name: the file behind it may have one that says nothing of its kind."""
+    return str(Path(path.strip()).expanduser().absolute())
 
 
 def _is_here(path: str) -> bool:
     """Whether a source is a file or folder of this machine; the starter is the studio's own, whatever lies here."""
     try:
-        return path.strip() != STARTER_ROWS and Path(path).expanduser().exists()
+        return path.strip() != STARTER_ROWS and Path(path.strip()).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
         return False
 

@@ -66,11 +66,12 @@ def packed_blocks(
     method, limit = config.method, config.training.max_length
     if not isinstance(method, SFT) or not method.packing or limit is None:
         return
-    blocks = method.blocks(prepared.lengths, max_length=limit, truncation_mode=config.training.truncation_mode)
+    cut: Any = {"max_length": limit, "truncation_mode": config.training.truncation_mode}
+    blocks = method.blocks(prepared.lengths, **cut)
     pipeline = Pipeline(prepared.corpus, method=method, tokenizer=tokenizer)
     for number, block in enumerate(islice(blocks, start, start + count), start):
         positions = [int(prepared.index[row]) for row, _, _ in block]
-        rows = token_rows(pipeline.work(positions), pipeline, max_length=None, truncation_mode="keep_start")
+        rows = token_rows(pipeline.work(positions), pipeline, **cut)
         pieces: list[Piece] = []
         for row, (_, first, last) in zip(rows, block, strict=True):
             before = pieces[-1] if pieces and method.packing_strategy == "wrapped" else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from studio.config import DataConfig, RunConfig
@@ -17,8 +18,8 @@ from studio.data.formats import FORMATS
 from studio.data.formats.base import Rendering
 from studio.data.rendering import ROWS_NAMED, Renderer, named
 from studio.data.sources import Table, kind_of, open_source
+from studio.data.sources.base import name_rows_twice, share_rows
 from studio.data.sources.mix import interleave
-from studio.data.sources.slices import Slice, parse_split
 from studio.data.tools_file import tools_of
 from studio.errors import ConfigError, DataError
 
@@ -122,12 +123,12 @@ def open_corpus(config: RunConfig, settings: Settings) -> Corpus:
     if data.shuffle:
         order = np.random.default_rng(seed).permutation(len(row))
         part, row = part[order], row[order]
-    same = _rows_alike(sources, parts, part, row) if data.mix else None
+    same = _rows_alike(parts, part, row)
     train, held_out = split_positions(len(row), data=data, seed=seed, same=same)
     used = np.sort(np.concatenate([train, held_out]))  # without the repeats of rows that are held out
     part, row, train, held_out = part[used], row[used], np.searchsorted(used, train), np.searchsorted(used, held_out)
     if data.eval_source or data.eval_split:
-        own = _eval_renderer(config, parts[0], settings)
+        own = _eval_renderer(config, parts, settings)
         count = min(len(own.table.rows), data.max_eval_rows or len(own.table.rows))
         held_out = np.arange(len(used), len(used) + count, dtype=np.int64)
         part = np.concatenate([part, np.full(count, len(parts), dtype=np.int16)])
@@ -169,19 +170,29 @@ def split_positions(
     return np.flatnonzero(train).astype(np.int64), chosen.astype(np.int64)
 
 
-def _rows_alike(
-    sources: Sequence[MixPart], parts: Sequence[Renderer], part: npt.NDArray[np.int16], row: Positions
-) -> Positions:
-    """A number for the row at each position: mixing repeats rows, and a source may be mixed with itself."""
+def _rows_alike(parts: Sequence[Renderer], part: npt.NDArray[np.int16], row: Positions) -> Positions | None:
+    """A number for the row at each position, where one may be at several: mixing repeats rows, a source may be mixed
+    with a part of itself, and a split may name rows twice."""
     import numpy as np
 
-    begins: dict[tuple[str, str], int] = {}
-    total = 0
-    for one, renderer in zip(sources, parts, strict=True):
-        if (one.source, one.split) not in begins:
-            begins[one.source, one.split] = total
-            total += len(renderer.table.rows)
-    return np.array([begins[one.source, one.split] for one in sources], dtype=np.int64)[part] + row
+    origins = [one for renderer in parts for one in renderer.table.origins]
+    if len(parts) == 1 and not name_rows_twice(origins):
+        return None
+    sizes: dict[str, int] = {}
+    for one in origins:
+        sizes[one.of] = max(sizes.get(one.of, 0), one.stop)
+    begins = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+    numbers = [
+        np.concatenate(
+            [np.arange(one.start, one.stop, dtype=np.int64) + begins[one.of] for one in renderer.table.origins]
+        )
+        for renderer in parts
+    ]
+    found = np.empty(len(row), dtype=np.int64)
+    for number, its in enumerate(numbers):
+        here = part == number
+        found[here] = its[row[here]]
+    return found
 
 
 def _mixed(lengths: list[int], config: RunConfig) -> tuple[npt.NDArray[np.int16], Positions]:
@@ -222,13 +233,14 @@ def make_renderer(config: RunConfig, table: Table, settings: Settings) -> Render
     return Renderer(table=table, mapped=mapped, how=how)
 
 
-def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> Renderer:
+def _eval_renderer(config: RunConfig, trained: Sequence[Renderer], settings: Settings) -> Renderer:
     """The validation rows, in the format and columns of the training rows."""
     data = config.data
     source = data.eval_source or data.source
     split = data.eval_split or (data.split if kind_of(source) == "hub" else "train")
-    for one in sources_of(data):
-        if source.strip() == one.source.strip() and _overlap(one, split, data, settings):
+    table = open_table(source, split, data, settings)
+    for one, part in zip(sources_of(data), trained, strict=True):
+        if share_rows(part.table.origins, table.origins):
             raise ConfigError(
                 "The validation rows ({source}, {split}) are trained on too (data.split: {trained}), so the loss "
                 "would be measured on trained rows. Set data.eval_fraction alone, or name another data.eval_source or "
@@ -237,27 +249,10 @@ def _eval_renderer(config: RunConfig, trained: Renderer, settings: Settings) -> 
                 split=split,
                 trained=one.split,
             )
-    table = open_table(source, split, data, settings)
-    wanted = trained.mapped.columns
-    required = {role.name for role in trained.mapped.roles if role.required}
+    first = trained[0].mapped
+    wanted = first.columns
+    required = {role.name for role in first.roles if role.required}
     columns = {role: name for role, name in wanted.items() if role in required or has_column(table, name)}
-    left_out = {role.name: "" for role in trained.mapped.roles if role.name not in columns}
-    same = data.model_copy(update={"format": trained.mapped.format, "columns": {**left_out, **columns}})
+    left_out = {role.name: "" for role in first.roles if role.name not in columns}
+    same = data.model_copy(update={"format": first.format, "columns": {**left_out, **columns}})
     return make_renderer(config.model_copy(update={"data": same}), table, settings)
-
-
-def _overlap(trained: MixPart, other: str, data: DataConfig, settings: Settings) -> bool:
-    """Whether two splits of a source share rows."""
-    counts: dict[str, int] = {}
-
-    def bounds(one: Slice) -> tuple[int, int]:
-        if one.split not in counts:
-            counts[one.split] = len(open_table(trained.source, one.split, data, settings).rows)
-        return one.bounds(counts[one.split])
-
-    pairs = ((one, two) for one in parse_split(trained.split) for two in parse_split(other) if one.split == two.split)
-    for one, two in pairs:
-        (start, end), (other_start, other_end) = bounds(one), bounds(two)
-        if max(start, other_start) < min(end, other_end):
-            return True
-    return False

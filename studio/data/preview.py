@@ -75,6 +75,9 @@ class TokenRow:
         """The stable face of some tokens of a row with one lane."""
         return {"row": self.row, **self.lanes[0].as_json(start, end)}
 
+    def _texts(self) -> dict[str, str]:
+        return {lane.name: text for lane, text in zip(self.lanes, self.text, strict=True)}
+
     def as_json(self) -> dict[str, Any]:
         """The stable face. One lane's tokens stand in the row itself; several stand under their names."""
         face: dict[str, Any] = {"row": self.row}
@@ -86,8 +89,8 @@ class TokenRow:
                 "lanes": lanes,
                 **{name: sum(lane[name] for lane in lanes.values()) for name in ("supervised", "total", "truncated")},
             }
-        if "label" in self.extra:
-            face["label"] = self.extra["label"]
+        face |= {name: self.extra[name] for name in ("label", "reference") if name in self.extra}
+        face |= {"raw": self.raw, "text": self.text[0] if len(self.lanes) == 1 else self._texts()}
         return face if self.kept else face | {"trained": False}
 
 
@@ -95,7 +98,7 @@ class TokenRow:
 class Preview:
     """Some rows as the trainer will see them; `of` is how many rows there are to train on.
 
-    `problems` are rows that were asked for and cannot be shown: position -> the sentence why.
+    `problems` are rows that were asked for and have no tokens: position -> the sentence why.
     """
 
     rows: tuple[TokenRow, ...]
@@ -103,8 +106,9 @@ class Preview:
     of: int
     mapped: Mapped
     dataset_type: str
-    notes: tuple[Note, ...]
+    notes: tuple[str, ...]
     problems: dict[int, DataError]
+    places: dict[int, str]  # what sentences call those rows
 
     def among(self, trained: npt.NDArray[np.int64], *, digest: str) -> Preview:
         """With what only a look at all rows tells: which of them are trained, and their digest."""
@@ -121,6 +125,9 @@ class Preview:
             "columns": self.mapped.columns,
             "dataset_type": self.dataset_type,
             "notes": list(self.notes),
+            "problems": [
+                {"row": self.places[at], "text": str(problem)} for at, problem in sorted(self.problems.items())
+            ],
         }
 
 
@@ -162,6 +169,7 @@ def preview(
         dataset_type=corpus.renderer.how.dataset_type,
         notes=(*(Note(one) for one in corpus.notes), *_remarks(corpus, worked), *_notes(corpus, shown, config)),
         problems=problems,
+        places={at: corpus.where(at) for at in problems},
     )
 
 
@@ -199,6 +207,7 @@ def token_rows(worked: Worked, pipeline: Pipeline, *, max_length: int | None, tr
             _lane_row(
                 name, lane, pipeline, shared=shared,
                 window=pipeline.method.shown(lane, max_length=max_length, truncation_mode=truncation_mode),
+                begins=pipeline.method.begins(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode),
             )
             for name, lane in zip(pipeline.method.lanes, made.lanes, strict=True)
         )  # fmt: skip
@@ -212,11 +221,15 @@ def token_rows(worked: Worked, pipeline: Pipeline, *, max_length: int | None, tr
     return found
 
 
-def _lane_row(name: str, lane: Lane, pipeline: Pipeline, *, shared: int, window: tuple[int, int]) -> LaneRow:
+def _lane_row(
+    name: str, lane: Lane, pipeline: Pipeline, *, shared: int, window: tuple[int, int], begins: tuple[int, int] | None
+) -> LaneRow:
     control = special_ids(pipeline.tokenizer)
-    supervised = [False] * len(lane.ids)
-    for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True):
-        supervised[first:last] = [True] * (last - first)
+    supervised = lane.trained()
+    if begins is not None:
+        offset, step = begins
+        for at in range(offset, len(supervised), step):
+            supervised[at] = False
     return LaneRow(
         name=name, ids=lane.ids, texts=token_texts(lane.ids, pipeline.tokenizer), supervised=supervised,
         special=[one in control for one in lane.ids], start=window[0], end=window[1], shared=shared,

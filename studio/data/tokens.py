@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.data.doctor.curve import subset, window
+from studio.data.doctor.curve import subset, unpredicted, window
 from studio.data.store import is_fresh, last_used, room
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def count(
     facts = subset(scan.facts, positions)
     length, supervised = facts.length, facts.supervised
     kind = window(method, truncation_mode)
+    first = _unpredicted(scan, positions, method=method, max_length=max_length, truncation_mode=truncation_mode)
     if max_length is None or kind == "all":
-        return Counts(supervised=int(supervised.sum()), total=int(length.sum()), truncated=0)
+        return Counts(supervised=int(supervised.sum()) - first, total=int(length.sum()), truncated=0)
     cut = length > max_length
     beyond = facts.last - max_length if kind == "start" else length - max_length - facts.first
     gone = np.where(cut, np.clip(beyond, 0, supervised), 0)
@@ -77,7 +78,22 @@ def count(
                     for first, last in zip(lane.spans[0::2], lane.spans[1::2], strict=True)
                 )
     kept = np.minimum(length, max_length)
-    return Counts(supervised=total, total=int(kept.sum()), truncated=int(cut.any(axis=1).sum()))
+    return Counts(supervised=total - first, total=int(kept.sum()), truncated=int(cut.any(axis=1).sum()))
+
+
+def _unpredicted(
+    scan: Scan, positions: npt.NDArray[np.int64], *, method: Method, max_length: int | None, truncation_mode: str
+) -> int:
+    """Trained tokens that packing takes out of the loss, as nothing in their piece predicts them."""
+    import numpy as np
+
+    counts, exact = unpredicted(subset(scan.facts, positions), max_length, method, truncation_mode)
+    total = int(counts[exact].sum())
+    for row in scan.store.rows(positions[np.flatnonzero(~exact)]):
+        flags = row.lanes[0].trained()
+        offset, step = method.begins(len(flags), max_length=max_length, truncation_mode=truncation_mode) or (0, 1)
+        total += sum(flags[offset::step])
+    return total
 
 
 def trainer_dataset(

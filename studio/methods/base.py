@@ -48,6 +48,13 @@ class Lane:
     ids: list[int]
     spans: tuple[int, ...]
 
+    def trained(self) -> list[bool]:
+        """For each token whether it is in the loss."""
+        made = [False] * len(self.ids)
+        for first, last in zip(self.spans[0::2], self.spans[1::2], strict=True):
+            made[first:last] = [True] * (last - first)
+        return made
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -130,6 +137,12 @@ class Method(Section, ABC):
     def shown(self, lane: Lane, *, max_length: int | None, truncation_mode: str) -> tuple[int, int]:
         """Which tokens of a lane the trainer sees: [start, end)."""
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
+
+    def begins(self, length: Any, *, max_length: int | None, truncation_mode: str) -> tuple[Any, int] | None:
+        """Where packed pieces of a row of this length begin: at a first token, and from there at every so many. Nothing
+        predicts these tokens, so a trainer takes them out of the loss. None where rows are not packed. `length` may be
+        an array; so is the first token then."""
+        return None
 
     def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
         """How many sequences an epoch of the trainer has, given its rows' lengths: rows, packed blocks, or answers."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from studio.methods.base import Lengths
 
 MASKED = -100  # the label of a token that is not trained
+LONGEST = 2**31  # longer than any row
 
 
 class SFT(Method):
@@ -124,6 +125,15 @@ class SFT(Method):
         if self.packing and self.packing_strategy != "bfd":
             return 0, len(lane.ids)
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
+
+    def begins(self, length: Any, *, max_length: int | None, truncation_mode: str) -> tuple[Any, int] | None:
+        """Of the packing that keeps rows apart: `wrapped` lets each go on where the one before it ends."""
+        if not self.packing or max_length is None or self.packing_strategy == "wrapped":
+            return None
+        over = (length > max_length) * (length - max_length)
+        if self.packing_strategy == "bfd_split":
+            return 0 * over, max_length
+        return (over if truncation_mode == "keep_end" else 0 * over), LONGEST
 
     def blocks(self, lengths: Lengths, *, max_length: int, truncation_mode: str = "keep_start") -> Iterator[Block]:
         """What packing makes of rows of these lengths: blocks of (row position, start, end of its tokens)."""

@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import logging
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +88,29 @@ def threads_for(parameters: int, kind: Kind) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@functools.cache
+def matmul_rate(kind: Kind, dtype: str) -> float:
+    """Floating-point operations a second in large products of matrices, as measured here in some milliseconds."""
+    import torch
+
+    def wait() -> None:
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        elif kind == "mps":
+            torch.mps.synchronize()
+
+    size = 512 if kind == "cpu" else 4096
+    one = torch.ones(size, size, dtype=getattr(torch, dtype), device=kind)
+    one @ one
+    wait()
+    began, rounds = time.perf_counter(), 0
+    while rounds < 4 or time.perf_counter() - began < 0.02:
+        one @ one
+        rounds += 1
+    wait()
+    return 2.0 * size**3 * rounds / (time.perf_counter() - began)
 
 
 def describe_device(device: Device | None = None) -> str:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from studio.config import RunConfig
 from studio.data.doctor.report import Report
+from studio.data.doctor.unusable import Unusable
 from studio.data.prepare import Prepared, report_of
+from studio.data.previewed import Previewed
 from studio.errors import DataError, StudioError
 from studio.model.adapter import count_trainable
 from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
-from studio.training.pace import estimated_seconds
+from studio.training.pace import estimate
 from studio.training.stage import Progress, check_rows, look, stage
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Figures:
     effective_batch_size: int
     tokens_per_step: int
     digest: str
-    estimated_seconds: float | None = None  # of training alone, where an earlier run with this model tells
+    estimated_seconds: float | None = None  # of training alone
+    estimate_measured: bool = False  # by an earlier run with this model; else reckoned from the machine's speed
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,9 @@ def _known(config: RunConfig, settings: Settings, progress: Progress | None) -> 
 def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> None:
     """Everything that can be wrong before weights are loaded; StudioError for the first fault."""
     known = _known(config, settings, progress)
+    stage(config, settings, progress=progress)
     for fault in blocking(known.report):
         raise fault
-    stage(config, settings, progress=progress)
 
 
 def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = None, fetch: bool = True) -> Plan:
@@ -127,22 +130,24 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
     try:
         prepared = stage(config, settings, progress=progress).prepared
     except StudioError as error:
-        return Plan(errors=(*errors, error), report=known.report)
+        return Plan(errors=(error, *errors), report=known.report)
     figures = _figures(config, prepared, known)
-    seconds = estimated_seconds(config, settings, steps=figures.steps, tokens_per_step=figures.tokens_per_step)
+    about = estimate(config, settings, facts=known.facts, steps=figures.steps, tokens_per_step=figures.tokens_per_step)
+    if about is not None:
+        figures = replace(figures, estimated_seconds=about.seconds, estimate_measured=about.measured)
     return Plan(
         errors=errors,
-        findings=findings(config, prepared, known.facts),
-        figures=replace(figures, estimated_seconds=seconds),
+        findings=findings(config, prepared, known.facts, settings=settings),
+        figures=figures,
         download=download,
         report=known.report,
     )
 
 
 def blocking(report: Report) -> Iterator[DataError]:
-    """The findings with which no run is begun."""
+    """The findings with which no run is begun, but for rows that cannot be used: those the stage refuses by name."""
     for finding in report.findings:
-        if finding.severity == "blocking":
+        if finding.severity == "blocking" and finding.check != Unusable.name:
             yield DataError.again(finding.template, finding.details)
 
 
@@ -176,10 +181,14 @@ def sequences_of(config: RunConfig, prepared: Prepared) -> int:
     )
 
 
-def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts) -> tuple[Finding, ...]:
-    """What is worth knowing of a run that can start: rows left out or cut, lengths, what the doctor found."""
+def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts, *, settings: Settings) -> tuple[Finding, ...]:
+    """What is worth knowing of a run that can start: rows changed, left out or cut, lengths."""
     found = [Finding("warning", note.template, note.details) for note in prepared.notes]
     limit, corpus = config.training.max_length, prepared.corpus
+    changed = Previewed(settings).changed(config, corpus)
+    if changed:
+        template = "The data has changed since its preview: {names}. Preview it again to see what is trained."
+        found.insert(0, Finding("warning", template, {"names": ", ".join(changed)}))
     for name, positions in prepared.filtered.items():
         if len(positions):
             found.append(

@@ -104,7 +104,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         return Outcome(run_id=run_dir.name, status="stopped", steps=0)
     for fault in blocking(report_of(config, staged.prepared.scan)):
         raise fault
-    for finding in findings(config, staged.prepared, describe(config.model, settings)):
+    for finding in findings(config, staged.prepared, describe(config.model, settings), settings=settings):
         if finding.kind == "warning":
             log.tell("warning", finding.template, finding.details)
     staged.prepared.write()
@@ -150,6 +150,10 @@ def _write_started(
         pid=os.getpid(),
         host=socket.gethostname(),
         digest=prepared.digest,
+        data=[
+            {"name": one.table.name, "rows": len(one.table.rows), "identity": one.table.identity}
+            for one in prepared.corpus.parts
+        ],
         total_steps=steps_of(config.training, sequences_of(config, prepared)),
         epochs=config.training.num_train_epochs,
         rows=len(trainer.train_dataset),

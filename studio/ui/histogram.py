@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.settings import ASSETS
-from studio.ui.facts import as_value
+from studio.ui.facts import as_value, duration
 from studio.ui.words import Language, say
 
 if TYPE_CHECKING:
     from studio.config import RunConfig
     from studio.data.doctor.report import Report
+    from studio.settings import Settings
 
 
 def histogram_card() -> gr.HTML:
@@ -37,7 +38,7 @@ def looking() -> str:
     return json.dumps({"state": "looking"})
 
 
-def payload(lang: Language, report: Report, config: RunConfig) -> str:
+def payload(lang: Language, report: Report, config: RunConfig, settings: Settings) -> str:
     """The card for a report."""
     import numpy as np
 
@@ -59,7 +60,7 @@ def payload(lang: Language, report: Report, config: RunConfig) -> str:
             "beyond": longest if longest > most else 0,
             "curve": report.curve.as_json(),
             "max_length": report.max_length,
-            "lines": _lines(lang, report, config),
+            "lines": _lines(lang, report, config, settings),
             "aria": say(lang, "data.histogram_aria", rows=f"{rows:,}", longest=f"{longest:,}"),
         }
     )
@@ -77,8 +78,9 @@ def _cap(report: Report) -> int:
     return longest if longest <= 2 * wanted else wanted
 
 
-def _lines(lang: Language, report: Report, config: RunConfig) -> list[str]:
-    """Totals of what is trained: rows, tokens, supervised, cut, padding and what packing would make of it, steps."""
+def _lines(lang: Language, report: Report, config: RunConfig, settings: Settings) -> list[str]:
+    """Totals of what is trained: rows, tokens, supervised, cut, padding and what packing would make of it, steps and
+    how long they may take."""
     kept = report.usable - report.dropped
     about = "≈ " if report.about else ""
     texts = [
@@ -93,7 +95,25 @@ def _lines(lang: Language, report: Report, config: RunConfig) -> list[str]:
         texts.append(say(lang, "data.total_dropped", count=f"{report.dropped:,}"))
     texts.append(_padding(lang, report, config))
     steps = steps_of(report, config)
-    return [*texts, say(lang, "data.total_steps", count=f"{steps:,}")] if steps else texts
+    if steps:
+        texts.append(say(lang, "data.total_steps", count=f"{steps:,}"))
+        texts += _time(lang, report, config, settings, steps=steps)
+    return texts
+
+
+def _time(lang: Language, report: Report, config: RunConfig, settings: Settings, *, steps: int) -> list[str]:
+    from studio.model.memory import describe
+    from studio.training.pace import estimate
+
+    training = config.training
+    batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    sequences = _sequences(report, config)
+    facts, tokens = describe(config.model, settings), report.kept_tokens * min(batch, sequences) // max(sequences, 1)
+    about = estimate(config, settings, facts=facts, steps=steps, tokens_per_step=tokens)
+    if about is None:
+        return []
+    key = "data.total_time" if about.measured else "data.total_time_rough"
+    return [say(lang, key, time=duration(lang, about.seconds))]
 
 
 def _padding(lang: Language, report: Report, config: RunConfig) -> str:
@@ -115,13 +135,17 @@ def steps_of(report: Report, config: RunConfig) -> int | None:
     """The run's steps: the method says how many sequences rows make, packing how many blocks."""
     from studio.training.arguments import steps_of as steps
 
+    sequences = _sequences(report, config)
+    return steps(config.training, sequences) if sequences else None
+
+
+def _sequences(report: Report, config: RunConfig) -> int:
     method: Any = config.method
     if getattr(method, "packing", False):
-        sequences = report.packing.blocks if report.packing else 0
-    else:
-        training = config.training
-        sequences = method.sequences(
-            range(report.usable - report.dropped), max_length=training.max_length,
-            batch_size=training.per_device_train_batch_size, accumulation=training.gradient_accumulation_steps,
-        )  # fmt: skip
-    return steps(config.training, sequences) if sequences else None
+        return report.packing.blocks if report.packing else 0
+    training = config.training
+    count: int = method.sequences(
+        range(report.usable - report.dropped), max_length=training.max_length,
+        batch_size=training.per_device_train_batch_size, accumulation=training.gradient_accumulation_steps,
+    )  # fmt: skip
+    return count

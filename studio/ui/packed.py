@@ -5,16 +5,14 @@ Known once every row was looked at; the borders are where the trainer's position
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from studio.ui.tokens import IDS_COPIED, TOKENS_DRAWN
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from studio.config import RunConfig
-    from studio.data.scan import Scan
+    from studio.data.blocks import PackedBlock
+    from studio.settings import Settings
 
 MOST_BLOCKS = 100_000  # how far one can go
 
@@ -24,59 +22,30 @@ def packs(config: RunConfig) -> bool:
     return bool(getattr(config.method, "packing", False)) and config.training.max_length is not None
 
 
-def kept(config: RunConfig, scan: Scan) -> Any:
-    """Positions that are trained on, in order."""
-    from studio.data.doctor import CHECKS
-    from studio.data.prepare import view_of
+def block_rows(config: RunConfig, settings: Settings, *, first: int, count: int) -> tuple[list[dict[str, Any]], int]:
+    """Some blocks as the card's rows, and the number of the first of them; from the first block on behind the last."""
+    from studio.data.blocks import packed_blocks
+    from studio.training.stage import stage
 
-    view, left = view_of(config, scan), scan.usable.copy()
-    for name in config.data.filters:
-        if name in CHECKS:
-            left[CHECKS[name].flagged(scan.marks[name], view)] = False
-    alive = left & config.method.survives(
-        scan.facts, max_length=config.training.max_length, truncation_mode=config.training.truncation_mode
-    )
-    return scan.corpus.train[alive[scan.corpus.train]]
-
-
-def block_rows(
-    config: RunConfig, scan: Scan, tokenizer: PreTrainedTokenizerBase, *, first: int, count: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Some blocks as the card's rows, and the number of the first of them."""
-    method: Any = config.method
-    positions = kept(config, scan)
-    lengths = [int(one) for one in scan.facts.length[positions, 0]]
-    length, mode = config.training.max_length, config.training.truncation_mode
-    first = min(first, MOST_BLOCKS)
-    made = list(islice(method.blocks(lengths, max_length=length, truncation_mode=mode), first, first + count))
+    staged, first = stage(config, settings), min(first, MOST_BLOCKS)
+    made = list(packed_blocks(config, staged.prepared, tokenizer=staged.tokenizer, start=first, count=count))
     if not made and first:
-        return block_rows(config, scan, tokenizer, first=0, count=count)
-    return [_block(one, number, positions, scan, tokenizer) for number, one in enumerate(made, first)], first
+        return block_rows(config, settings, first=0, count=count)
+    return [_drawn(one) for one in made], first
 
 
-def _block(
-    block: list[tuple[int, int, int]], number: int, positions: Any, scan: Scan, tokenizer: PreTrainedTokenizerBase
-) -> dict[str, Any]:
-    from studio.data.token_text import special_ids, token_texts
-
-    control = special_ids(tokenizer)
+def _drawn(block: PackedBlock) -> dict[str, Any]:
     ids: list[int] = []
-    trained: list[bool] = []
-    borders: list[int] = []
-    names: list[str] = []
     texts: list[str] = []
-    for row, start, end in block:
-        position = int(positions[row])
-        lane = next(iter(scan.store.rows(positions[row : row + 1]))).lanes[0]
-        mask = [False] * len(lane.ids)
-        for begin, stop in zip(lane.spans[0::2], lane.spans[1::2], strict=True):
-            mask[begin:stop] = [True] * (stop - begin)
-        borders.append(len(ids))
-        names.append(scan.corpus.where(position))
-        ids += lane.ids[start:end]
-        trained += mask[start:end]
-        texts += token_texts(lane.ids, tokenizer)[start:end]
-    special = [one in control for one in ids]
+    trained: list[bool] = []
+    special: list[bool] = []
+    borders: list[int] = []
+    for piece in block.pieces:
+        lane, borders = piece.row.lanes[0], [*borders, len(ids)]
+        ids += lane.ids[piece.start : piece.end]
+        texts += lane.texts[piece.start : piece.end]
+        trained += lane.supervised[piece.start : piece.end]
+        special += lane.special[piece.start : piece.end]
     letters = ["t" if one else "m" for one in trained]
     lane_json = {
         "name": "text",
@@ -87,7 +56,7 @@ def _block(
         "before": 0,
         "more": max(0, len(ids) - TOKENS_DRAWN),
         "borders": borders,
-        "names": names,
+        "names": [piece.row.where for piece in block.pieces],
         "ids": ids[:IDS_COPIED],
         "kept": len(ids),
         "supervised": sum(trained),
@@ -95,6 +64,7 @@ def _block(
         "cut": 0,
     }
     return {
-        "row": number + 1, "at": number, "where": "", "held": False, "kept": True, "label": None, "reference": None,
-        "shared": None, "lanes": [lane_json], "raw": {}, "text": [], "textShared": "", "block": True,
+        "row": block.number + 1, "at": block.number, "where": "", "held": False, "kept": True, "label": None,
+        "reference": None, "shared": None, "lanes": [lane_json], "raw": {}, "text": [], "textShared": "",
+        "block": True,
     }  # fmt: skip

@@ -95,9 +95,10 @@ class Previews:
             report = self._reports.of(config, scan)
         found = views.find(asked, corpus, report=report, lang=lang)
         made = preview(config, settings=self._settings, tokenizer=tokenizer, positions=found.positions)
+        self._page.services.previewed.saw(config, corpus)
         drawn = _drawn(made, corpus, found)
         if asked.packed and scan is not None and packed.packs(config):
-            drawn, at = packed.block_rows(config, scan, tokenizer, first=asked.at, count=asked.rows)
+            drawn, at = packed.block_rows(config, self._settings, first=asked.at, count=asked.rows)
             found = Found([at], say(lang, "data.block", block=f"{at + 1:,}"), {"block": True})
         notes = tokenizer_notes(tokenizer, config.model)
         return tokens.payload(

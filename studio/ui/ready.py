@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.errors import DataError, ModelError, StudioError
+from studio.ui.facts import duration
 from studio.ui.plots import script
 from studio.ui.words import Language, say, translate, translate_text
 
@@ -68,12 +69,15 @@ def _figures(lang: Language, figures: Figures) -> list[dict[str, str]]:
     else:
         parameters = say(lang, "train.all_parameters", total=_count(total))
     tokens = f"{figures.supervised_tokens:,}"
-    texts = (
+    texts = [
         say(lang, "train.steps", steps=f"{figures.steps:,}", tokens=tokens),
         say(lang, "train.rows", rows=f"{figures.rows:,}", eval_rows=f"{figures.eval_rows:,}"),
         parameters,
         say(lang, "train.weights", size=_bytes(figures.weight_bytes)),
-    )
+    ]
+    if figures.estimated_seconds is not None:
+        key = "train.time" if figures.estimate_measured else "train.time_rough"
+        texts.append(say(lang, key, time=duration(lang, figures.estimated_seconds)))
     return [_line("fact", text) for text in texts]
 
 

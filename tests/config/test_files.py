@@ -120,6 +120,14 @@ def test_local_paths_become_absolute(tmp_path, monkeypatch) -> None:
     assert anchor(RunConfig()) == RunConfig()
 
 
+def test_a_link_keeps_its_name(tmp_path, monkeypatch) -> None:
+    """A hub's cache links `train.jsonl` to a file whose name says nothing of its kind."""
+    (tmp_path / "0a1b2c3d").write_text('{"prompt": "q", "completion": "a"}\n')
+    (tmp_path / "train.jsonl").symlink_to(tmp_path / "0a1b2c3d")
+    monkeypatch.chdir(tmp_path)
+    assert anchor(build({"data": {"source": " train.jsonl"}})).data.source == str(tmp_path / "train.jsonl")
+
+
 def test_names_are_those_of_the_installed_libraries() -> None:
     """A rename upstream must fail here, not at a user's."""
     from dataclasses import fields

@@ -57,6 +57,55 @@ def test_a_mixed_source_cannot_be_the_validation_source(tmp_path: Path, run_conf
     assert not texts(corpus, corpus.train) & texts(corpus, corpus.eval)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"split": "train[:20]", "mix": [{"source": "ONE", "split": "train[10:30]"}]},
+        {"mix": [{"source": "ONE", "split": "train[10:30]"}]},
+        {"split": "train[:30]+train[:30]"},
+        {"mix": [{"source": "ONE "}]},
+        {"mix": [{"source": "LINK"}]},
+        {"mix": [{"source": "FOLDER"}]},
+    ],
+    ids=str,
+)
+def test_a_row_under_two_names_is_on_one_side(
+    data: dict[str, Any], tmp_path: Path, run_config: Make, settings: Settings
+) -> None:
+    one = many_names(tmp_path)
+    named = json.loads(json.dumps(data).replace("ONE", one).replace("LINK", f"{tmp_path}/link.jsonl")
+                       .replace("FOLDER", str(tmp_path / "folder")))  # fmt: skip
+    corpus = open_corpus(run_config(one, data={"eval_fraction": 0.3, **named}), settings)
+    assert texts(corpus, corpus.eval) and not texts(corpus, corpus.train) & texts(corpus, corpus.eval)
+    assert len(texts(corpus, corpus.eval)) == len(corpus.eval)
+
+
+def many_names(folder: Path) -> str:
+    """A file of forty rows in a folder of its own, and a link to it outside."""
+    (folder / "folder").mkdir()
+    one = written(folder / "folder" / "one.jsonl", "a", 40)
+    (folder / "link.jsonl").symlink_to(one)
+    return one
+
+
+@pytest.mark.parametrize("named", ["./folder/one.jsonl", "link.jsonl", "folder/", "folder/../folder/one.jsonl"])
+def test_trained_rows_are_no_validation_rows_under_any_name(
+    named: str, tmp_path: Path, run_config: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = many_names(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for source, held in ((one, named), (named, one)):
+        with pytest.raises(ConfigError, match="trained on too"):
+            open_corpus(run_config(source, data={"eval_source": held}), settings)
+
+
+def test_a_copy_elsewhere_is_another_file_which_the_doctor_compares(
+    tmp_path: Path, run_config: Make, settings: Settings
+) -> None:
+    one, two = written(tmp_path / "one.jsonl", "a", 9), written(tmp_path / "two.jsonl", "a", 9)
+    assert len(open_corpus(run_config(one, data={"eval_source": two}), settings).eval) == 9
+
+
 def test_a_folder_called_starter_is_not_the_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "starter").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -87,16 +87,17 @@ def test_a_sentence_is_a_title_and_a_rest(sentence: str, title: str, rest: str) 
     assert doctor.in_two(sentence) == (title, rest)
 
 
-def test_the_histogram_counts_every_row_and_its_table_is_the_reports(looked: Looked) -> None:
+def test_the_histogram_counts_every_row_and_its_table_is_the_reports(looked: Looked, settings: Settings) -> None:
     config, scan = looked()
     report = doctor.Reports().of(config, scan)
-    made = json.loads(histogram.payload("en", report, config))
+    made = json.loads(histogram.payload("en", report, config, settings))
     assert sum(made["total"]) == sum(made["supervised"]) == 20 and len(made["edges"]) == len(made["total"]) + 1
     assert made["max_length"] == 64 and 64 in made["curve"]["at"]
     at = made["curve"]["at"].index(64)
     assert (made["curve"]["cut"][at], made["curve"]["dropped"][at]) == (report.cut, report.dropped) == (1, 0)
     assert made["beyond"] == int(report.length.max())  # one row is longer than the picture
     assert any("15" in line or "steps" in line for line in made["lines"])
+    assert made["lines"][-1].startswith("≈ ") and made["lines"][-1].endswith(" s (roughly)")
 
 
 @pytest.mark.parametrize(
@@ -109,15 +110,13 @@ def test_the_steps_are_those_of_the_ready_card(looked: Looked, settings: Setting
     report = doctor.Reports().of(config, scan)
     figures = plan(config, settings).figures
     assert figures is not None and histogram.steps_of(report, config) == figures.steps
-    made = json.loads(histogram.payload("en", report, config))
+    made = json.loads(histogram.payload("en", report, config, settings))
     assert bool(made["supervised"]) == (method.get("type") != "grpo")
 
 
 def test_packed_blocks_hold_every_trained_token_once(looked: Looked, settings: Settings) -> None:
-    from studio.model.load import load_tokenizer
-
     config, scan = looked(method={"packing": True})
-    rows, first = packed.block_rows(config, scan, load_tokenizer(config.model, settings), first=0, count=1000)
+    rows, first = packed.block_rows(config, settings, first=0, count=1000)
     assert first == 0 and packed.packs(config)
     ids = [row["lanes"][0]["ids"] for row in rows]
     assert all(len(one) <= 64 for one in ids)

@@ -97,6 +97,24 @@ def lost(facts: LaneFacts, limit: int, method: Method, mode: str) -> tuple[npt.N
     return gone.sum(axis=1), bool(stretch[gone > 0].all())
 
 
+def unpredicted(
+    facts: LaneFacts, limit: int | None, method: Method, mode: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Trained tokens at which a packed piece of a row begins, which are not in the loss, and of which rows that is
+    exact: of those whose trained tokens are one stretch; of the others it is the most it can be. Shapes: (rows,)."""
+    import numpy as np
+
+    found = method.begins(facts.length[:, 0].astype(np.int64), max_length=limit, truncation_mode=mode)
+    if found is None:
+        return np.zeros(len(facts.length), dtype=np.int64), np.ones(len(facts.length), dtype=bool)
+    offset, step = found
+    first, last, supervised = (one[:, 0].astype(np.int64) for one in (facts.first, facts.last, facts.supervised))
+    # begins are offset, offset + step, ...: those before the end, less those before the first trained token
+    before_last, before_first = (np.maximum(-((offset - edge) // step), 0) for edge in (last, first))
+    counts = np.where(supervised > 0, before_last - before_first, 0)
+    return counts, (counts == 0) | (last - first == supervised)
+
+
 def kept_lengths(view: View, facts: LaneFacts) -> npt.NDArray[np.int64]:
     """Each lane's length in training."""
     import numpy as np

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.data.doctor import CHECKS
 from studio.data.doctor.base import SEVERITIES, Finding, Marks, Positions, View
-from studio.data.doctor.curve import Curve, curve, intact, kept_lengths, lost, subset
+from studio.data.doctor.curve import Curve, curve, intact, kept_lengths, lost, subset, unpredicted
 from studio.data.doctor.figures import edges, histogram, packed, padded
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def build_report(marks: dict[str, Marks], view: View, *, before: Report | None =
     gone, exact = (None, True)
     if view.max_length is not None:
         gone, exact = lost(subset(facts, alive), view.max_length, view.method, view.truncation_mode)
+    begun, sure = unpredicted(subset(facts, alive), view.max_length, view.method, view.truncation_mode)
     supervised = facts.supervised.astype("int64").sum(axis=1)
     whole = intact(facts, view.max_length, view.method, view.truncation_mode)
     widest, sequences = kept.max(axis=1, initial=0)[alive], facts.length.shape[1]
@@ -168,8 +169,8 @@ def build_report(marks: dict[str, Marks], view: View, *, before: Report | None =
         tokens=int(facts.length.sum(dtype="int64")),
         supervised=int(supervised.sum()),
         kept_tokens=int(kept[alive].sum()),
-        kept_supervised=int(supervised[alive].sum()) - (0 if gone is None else int(gone.sum())),
-        about=not exact,
+        kept_supervised=int(supervised[alive].sum()) - (0 if gone is None else int(gone.sum())) - int(begun.sum()),
+        about=not (exact and sure.all()),
         length=facts.length.max(axis=1, initial=0).astype("int64"),
         supervised_by_row=supervised,
         over=(facts.length - kept).sum(axis=1) * alive,

@@ -6,6 +6,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -24,6 +25,8 @@ Row = dict[str, Any]
 MOST_ROWS = 10_000_000
 SAMPLE_ROWS = 1000  # what a lazy table's columns are taken from
 ITERATED_AT_ONCE = 64
+PROBES, PROBED_AT_ONCE = 64, 16  # places all over a table, and the rows at each, where the first rows are damaged
+MOST_DAMAGED = 20_000  # rows looked at one after another for one that can be read
 
 
 class LazyRows(Sequence[Row]):
@@ -92,10 +95,46 @@ class Rows:
     notes: tuple[DataError, ...] = ()
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The rows start <= index < stop of a file, or of a split on the Hub."""
+
+    of: str
+    start: int
+    stop: int
+
+
+def name_rows_twice(origins: Iterable[Origin]) -> bool:
+    """Whether some row is in two of them."""
+    found = sorted((one.of, one.start, one.stop) for one in origins if one.start < one.stop)
+    return any(one[0] == after[0] and after[1] < one[2] for one, after in pairwise(found))
+
+
+def share_rows(some: Iterable[Origin], others: Iterable[Origin]) -> bool:
+    """Whether some row is in both."""
+    found: dict[str, list[Origin]] = {}
+    for one in some:
+        found.setdefault(one.of, []).append(one)
+    return any(
+        max(one.start, other.start) < min(one.stop, other.stop) for other in others for one in found.get(other.of, ())
+    )
+
+
+def origins_between(origins: Sequence[Origin], start: int, stop: int) -> Iterator[Origin]:
+    """Where the rows start <= index < stop lie, of a table with these origins."""
+    begin = 0
+    for one in origins:
+        first, last = max(start - begin, 0), min(stop - begin, one.stop - one.start)
+        if first < last:
+            yield Origin(one.of, one.start + first, one.start + last)
+        begin += one.stop - one.start
+
+
 class Table:
     """Raw rows, their columns in order of appearance, and the sha256 of the content they came from.
 
     `identity` is worked out when it is first asked for. `notes` are sentences worth knowing of how it was read.
+    `origins` say where the rows lie, in order: the same row of a file is the same one under whatever name.
     """
 
     def __init__(
@@ -109,10 +148,12 @@ class Table:
         lines: Lines | None = None,
         notes: tuple[DataError, ...] = (),
         changed: Callable[[], bool] = lambda: False,
+        origins: Sequence[Origin] = (),
     ) -> None:
         self.name, self.columns, self.size_bytes, self.lines, self.notes = name, columns, size_bytes, lines, notes
         self.rows: LazyRows = rows if isinstance(rows, LazyRows) else ListRows(rows)
         self.changed = changed  # whether the source is no longer what it was when it was opened; cheap to ask
+        self.origins = tuple(origins) or (Origin(name, 0, len(self.rows)),)
         self._identity = identity
         self._lock = Lock()
 
@@ -125,9 +166,9 @@ class Table:
             return self._identity
 
     def sample(self, count: int) -> list[Row]:
-        """The rows among the first `count` that can be read."""
-        found = self.rows.read(0, min(count, len(self.rows)))
-        return [one for one in found if not isinstance(one, DataError)]
+        """The rows among the first `count` that can be read; where none of them can, some from further on."""
+        found = _sound_rows(self.rows.read(0, min(count, len(self.rows))))
+        return found or next(_sound_further_on(self.rows), [])[:count]
 
     def where(self, index: int) -> str:
         """What a sentence calls a row: counted from 1 as in the file, with its line where that differs."""
@@ -157,12 +198,37 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def sampled_columns(rows: LazyRows) -> tuple[str, ...]:
-    """The columns of the first rows; the first row's DataError where none of them can be read."""
-    found = rows.read(0, min(SAMPLE_ROWS, len(rows)))
-    sound = [one for one in found if not isinstance(one, DataError)]
-    if found and not sound:
-        raise next(one for one in found if isinstance(one, DataError))
-    return columns_of(sound)
+    """The columns of the first rows, or of some further on; the first row's DataError where none can be read."""
+    found: dict[str, None] = {}
+    for start in range(0, min(SAMPLE_ROWS, len(rows)), ITERATED_AT_ONCE):
+        some = _sound_rows(rows.read(start, min(start + ITERATED_AT_ONCE, SAMPLE_ROWS, len(rows))))
+        found.update(dict.fromkeys(columns_of(some)))
+    if found or not len(rows):
+        return tuple(found)
+    return columns_of(sound_rows(rows))
+
+
+def sound_rows(rows: LazyRows) -> list[Row]:
+    """Some rows that can be read, wherever they lie; the first row's DataError where none can."""
+    some = _sound_rows(rows.read(0, min(ITERATED_AT_ONCE, len(rows)))) or next(_sound_further_on(rows), [])
+    if not some:
+        rows.row(0)
+    return some
+
+
+def _sound_rows(found: Iterable[Row | DataError]) -> list[Row]:
+    return [one for one in found if not isinstance(one, DataError)]
+
+
+def _sound_further_on(rows: LazyRows) -> Iterator[list[Row]]:
+    """Rows that can be read, of places all over a table first, then one stretch after another up to MOST_DAMAGED."""
+    spread = (*range(0, len(rows), max(1, len(rows) // PROBES)), max(0, len(rows) - PROBED_AT_ONCE))
+    looked = ((start, PROBED_AT_ONCE) for start in spread)
+    in_turn = ((start, ITERATED_AT_ONCE) for start in range(0, min(len(rows), MOST_DAMAGED), ITERATED_AT_ONCE))
+    for start, count in chain(looked, in_turn):
+        some = _sound_rows(rows.read(start, min(start + count, len(rows))))
+        if some:
+            yield some
 
 
 def no_rows(name: str) -> DataError:

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from studio.data.sources.base import Table, digest_of, no_rows
-from studio.data.sources.folder import Found, find_files, join_files
+from studio.data.sources.base import Origin, Table, digest_of, no_rows
+from studio.data.sources.data_files import Found, find_files
+from studio.data.sources.folder import join_files
 from studio.data.sources.readers import PACKED, READERS, SUFFIXES, TEXT, Reading, suffix_of
 from studio.data.sources.slices import take_split
 from studio.data.sources.steady import SteadyFile, stamp_of, unreadable
@@ -140,6 +141,7 @@ def open_file(file: SteadyFile, reading: Reading, settings: Settings) -> Table:
         lines=rows.lines,
         notes=rows.notes,
         changed=file.changed,
+        origins=[Origin(file.origin, 0, len(rows.rows))],
     )
 
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from studio.data.sources.base import LazyRows, Row, Table, no_rows
+from studio.data.sources.base import LazyRows, Origin, Row, Table, no_rows
 from studio.data.sources.slices import parse_split
 from studio.errors import DataError
 
@@ -96,7 +96,17 @@ def _load(repo: str, *, subset: str | None, split: str, name: str) -> Table:
         columns=tuple(dataset.column_names),
         identity=hashlib.sha256(content.encode()).hexdigest(),
         size_bytes=dataset.dataset_size,
+        origins=_origins(dataset, f"{repo}:{subset or ''}", split),
     )
+
+
+def _origins(dataset: Dataset, name: str, split: str) -> list[Origin]:
+    """Where the rows of a slice lie, if the data set says how many its splits have."""
+    sizes = {str(one): facts.num_examples for one, facts in (dataset.info.splits or {}).items()}
+    terms = parse_split(split)
+    found = [Origin(f"{name}:{term.split}", *term.bounds(sizes[term.split])) for term in terms if sizes.get(term.split)]
+    rows = sum(one.stop - one.start for one in found)
+    return found if len(found) == len(terms) and rows == len(dataset) else [Origin(f"{name}:{split}", 0, len(dataset))]
 
 
 def _revision(repo: str, name: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from studio.data.sources.base import LazyRows, Row, Table, digest_of, no_rows
+from studio.data.sources.base import LazyRows, Row, Table, digest_of, no_rows, origins_between
 from studio.errors import DataError
 
 ROUNDINGS = ("closest", "pct1_dropremainder")
@@ -145,6 +145,7 @@ def take_split(splits: Mapping[str, Table], text: str, *, name: str) -> Table:
         size_bytes=sum(table.size_bytes or 0 for table in tables) or None,
         notes=tuple(note for table in tables for note in table.notes),
         changed=lambda: any(table.changed() for table in tables),
+        origins=[one for which, *bounds in stretches for one in origins_between(tables[which].origins, *bounds)],
     )
 
 

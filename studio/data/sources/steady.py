@@ -15,6 +15,8 @@ from studio.errors import DataError
 
 AT_ONCE = 1 << 20
 SETTLED = 3 * 10**9  # ns; a younger time stamp may be too coarse to tell two versions apart
+NOWHERE = (0, 0, 0, 0, 0)  # the stamp of what cannot be opened
+LONGEST_PATH = 160  # characters that a sentence shows
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 Stamp = tuple[int, int, int, int, int]
@@ -23,6 +25,13 @@ Stamp = tuple[int, int, int, int, int]
 def stamp_of(facts: os.stat_result) -> Stamp:
     """Size, times and number: what tells one version of a file from another without reading it."""
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_dev
+
+
+def _stamp_at(path: Path) -> Stamp:
+    try:
+        return stamp_of(path.stat())
+    except OSError:
+        return NOWHERE
 
 
 @dataclass(frozen=True)
@@ -39,16 +48,18 @@ class SteadyFile:
         return self.stamp[0]
 
     @property
+    def origin(self) -> str:
+        """What names the file however its path is written."""
+        return str(self.path.resolve())
+
+    @property
     def is_settled(self) -> bool:
         """Whether a later version must have another stamp: not so for one that was just being written."""
         return max(self.stamp[1], self.stamp[2]) + SETTLED < self.taken
 
     def changed(self) -> bool:
         """Whether another version lies there now, by its stamp alone."""
-        try:
-            return stamp_of(self.path.stat()) != self.stamp
-        except OSError:
-            return True
+        return _stamp_at(self.path) != self.stamp
 
     def read(self, start: int, stop: int) -> bytes:
         """These bytes of this version; fewer only at its end."""
@@ -99,6 +110,24 @@ class SteadyFile:
         )
 
 
+@dataclass(frozen=True)
+class UnreadableFile(SteadyFile):
+    """What is named like a data file but cannot be opened, such as a broken link or a pipe. Reads give its error."""
+
+    error: DataError = field(kw_only=True)
+
+    @classmethod
+    def at(cls, path: Path, name: str, error: DataError) -> UnreadableFile:
+        return cls(path, name, _stamp_at(path), error=error)
+
+    @property
+    def origin(self) -> str:
+        return str(self.path.absolute())  # a link may lead in a circle
+
+    def read(self, start: int, stop: int) -> bytes:
+        raise self.error
+
+
 class LineCounter:
     """Byte position -> line number, without counting from the start each time."""
 
@@ -112,6 +141,29 @@ class LineCounter:
         return self._counts[found] + sum(piece.count(b"\n") for piece in pieces) + 1
 
 
+def shortened(path: Path | str) -> str:
+    """A path or address as a sentence shows it: without its middle where it is long."""
+    text = str(path)
+    if len(text) <= LONGEST_PATH:
+        return text
+    return f"{text[: LONGEST_PATH // 4]}...{text[3 - LONGEST_PATH * 3 // 4 :]}"
+
+
 def unreadable(path: Path, error: Exception) -> DataError:
     reason = getattr(error, "strerror", None) or error
-    return DataError("Cannot read {path}: {reason}.", path=path, reason=reason)
+    return DataError("Cannot read {path}: {reason}.", path=shortened(path), reason=reason)
+
+
+def no_regular_file(path: Path) -> DataError:
+    return DataError("{path} is not a regular file.", path=shortened(path))
+
+
+def broken_link(path: Path) -> DataError | None:
+    """The sentence for a link whose target is gone; None where there is no link at all."""
+    if not path.is_symlink():
+        return None
+    return DataError(
+        "{path} is a link to {target}, which is not there. Mend the link, or name the file itself.",
+        path=shortened(path),
+        target=shortened(path.readlink()),
+    )

@@ -160,6 +160,7 @@ def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
         if not services.warmed.is_set() or not_here(config, services.settings):
             return nothing
         look = services.inspector.ask(config)
+        services.previewed.keep()
         if look.scan is None:
             going = look.error is None and not look.stopped
             bars = histogram.looking() if going else histogram.empty()
@@ -167,7 +168,7 @@ def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
         report = reports.of(config, look.scan)
     except StudioError:  # said in the card above, where the rows are
         return nothing
-    shown = histogram.payload(lang, report, config)
+    shown = histogram.payload(lang, report, config, services.settings)
     return [doctor.payload(lang, look, config, report), shown, gr.Timer(active=False)]
 
 

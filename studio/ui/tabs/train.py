@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.config import RunConfig
 from studio.config.training import TrainingConfig
 from studio.errors import StudioError
 from studio.section import details
@@ -109,7 +110,9 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
 
     @guard
     def begin(values: Values) -> dict[Component, Any]:
-        services.worker.start(page.draft.read(values))
+        config = page.draft.read(values)
+        _refuse_changed(config, page)
+        services.worker.start(config)
         return {plot: watch("current"), **_state(page, parts)}
 
     @guard
@@ -135,6 +138,18 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     parts["compare"].click(
         page.refs["open-chat"], None, [page.refs["tabs"], page.refs["chat-run"]], queue=False, **quiet
     )
+
+
+def _refuse_changed(config: RunConfig, page: Page) -> None:
+    """A DataError where the rows are no longer those of the preview; whatever else is wrong the run says itself."""
+    from studio.data.corpus import open_corpus
+
+    services = page.services
+    try:
+        corpus = open_corpus(config, services.settings)
+    except StudioError:
+        return
+    services.previewed.refuse_changed(config, corpus)
 
 
 def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Component, Any]:
