@@ -145,11 +145,13 @@ handle.addEventListener("keydown", (event) => {
 
 const draw = () => {
   if (!props.value) return;
-  const next = JSON.parse(props.value);
+  let next = JSON.parse(props.value);
+  // While the same rows are looked at again, what was counted stays, dimmed; that of other rows goes.
+  if (next.state === "looking" && (!card || card.source !== next.source)) next = { state: "empty" };
   root.dataset.state = next.state;
   for (const one of [key, hint, plot, cost, totals]) one.classList.toggle("tf-gone", next.state === "empty");
   empty.classList.toggle("tf-gone", next.state !== "empty");
-  if (next.state !== "ok") return; // while it is looked at again, the last one stays, dimmed
+  if (next.state !== "ok") return;
   card = next;
   if (!held) at = card.max_length;
   key.lastChild.classList.toggle("tf-gone", !card.supervised.length);

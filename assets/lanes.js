@@ -22,10 +22,11 @@ const found = (text, needle) => {
 
 // Copies where the browser lets us; else the text is shown, selected, to be copied by hand.
 const copy = async (button, text) => {
+  const before = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = say("cards.copied");
-    setTimeout(() => { button.textContent = say("cards.copy_ids"); }, 1600);
+    setTimeout(() => { button.textContent = before; }, 1600);
   } catch {
     const box = el("textarea", "tf-ids");
     box.readOnly = true;
@@ -40,16 +41,43 @@ const copy = async (button, text) => {
   }
 };
 
-const tokens = (part, label) => {
+// Which tokens hold a part of what was searched for.
+const hits = (texts, needle) => {
+  const wanted = (needle || "").toLowerCase();
+  const whole = texts.join("").toLowerCase();
+  const marked = new Set();
+  if (!wanted || whole.length !== texts.reduce((total, text) => total + text.length, 0)) return marked;
+  const spans = [];
+  for (let at = whole.indexOf(wanted); at >= 0; at = whole.indexOf(wanted, at + wanted.length)) spans.push([at, at + wanted.length]);
+  let [from, span] = [0, 0];
+  texts.forEach((text, index) => {
+    const to = from + text.length;
+    while (span < spans.length && spans[span][1] <= from) span += 1;
+    if (span < spans.length && spans[span][0] < to && text) marked.add(index);
+    from = to;
+  });
+  return marked;
+};
+const rest = (text, more) => {
+  const button = el("button", "tf-link tf-more", text);
+  button.type = "button";
+  button.title = say("cards.more_help");
+  button.addEventListener("click", more);
+  return button;
+};
+
+const tokens = (part, label, { needle, more }) => {
   const line = el("div", "tf-row tf-mono");
   if (label) line.setAttribute("aria-label", label);
-  if (part.before) line.append(el("span", "tf-more", `${say("cards.more_before", { count: figure(part.before) })} … `));
+  const marked = hits(part.t, needle);
+  if (part.before) line.append(rest(`${say("cards.more_before", { count: figure(part.before) })} … `, more));
   part.t.forEach((text, index) => {
     const letter = part.c[index];
     const cut = part.x[index] === "x";
     const kinds = [letter.toLowerCase() === "t" ? "t" : "m"];
     if (letter !== letter.toLowerCase()) kinds.push("s");
     if (cut) kinds.push("x");
+    if (marked.has(index)) kinds.push("hit");
     const border = part.borders ? part.borders.indexOf(index) : -1;
     if (border >= 0) line.append(el("b", "tf-border", say("cards.packed_row", { row: part.names[border] })));
     const token = el("i", kinds.join(" "), shown(text));
@@ -60,12 +88,13 @@ const tokens = (part, label) => {
     });
     line.append(token);
   });
-  if (part.more) line.append(el("span", "tf-more", ` … ${say("cards.more_tokens", { count: figure(part.more) })}`));
+  if (part.more) line.append(rest(` … ${say("cards.more_tokens", { count: figure(part.more) })}`, more));
   return line;
 };
 
 const copier = (lane) => {
-  const button = el("button", "tf-link tf-copy", say("cards.copy_ids"));
+  const whole = lane.ids.length === lane.kept;
+  const button = el("button", "tf-link tf-copy", whole ? say("cards.copy_ids") : say("cards.copy_some", { count: figure(lane.ids.length) }));
   button.type = "button";
   button.addEventListener("click", () => copy(button, JSON.stringify(lane.ids)));
   return button;
@@ -79,28 +108,28 @@ const laneName = (lane, alone) => {
   return head;
 };
 
-const tokenView = (row, needle, several) => {
+const tokenView = (row, how) => {
   const box = el("div", "tf-lanes");
   box.dataset.lanes = row.lanes.length;
   if (row.shared) {
     const common = el("div", "tf-shared");
     const head = el("div", "tf-lanename");
     head.append(el("b", "", say("cards.shared")), el("span", "", say("cards.shared_tokens", { count: figure(row.shared.count) })));
-    common.append(head, tokens(row.shared, say("cards.shared")));
+    common.append(head, tokens(row.shared, say("cards.shared"), how));
     box.append(common);
   }
   for (const lane of row.lanes) {
     const one = el("div", `tf-lane tf-lane-${lane.name}`);
-    one.append(tokens(lane, lane.name));
+    one.append(tokens(lane, lane.name, how));
     // What one lane of one row counts stands under the card already.
     if (row.lanes.length > 1) one.prepend(laneName(lane, false));
-    else if (several) one.append(laneName(lane, true));
+    else if (how.several) one.append(laneName(lane, true));
     box.append(one);
   }
   return box;
 };
 
-const textView = (row, needle) => {
+const textView = (row, { needle }) => {
   const box = el("div", "tf-lanes");
   box.dataset.lanes = row.text.length;
   if (row.textShared) {
@@ -125,7 +154,7 @@ const textView = (row, needle) => {
   return box;
 };
 
-const rawView = (row, needle) => {
+const rawView = (row, { needle }) => {
   const list = el("dl", "tf-row tf-raw");
   for (const [column, cell] of Object.entries(row.raw || {})) {
     const value = el("dd");
@@ -147,7 +176,8 @@ const rowHead = (row, several) => {
   return head;
 };
 const views = { raw: rawView, text: textView, tokens: tokenView };
-const rowBox = (row, { view, needle, several }) => {
+const rowBox = (row, how) => {
+  const { view, several } = how;
   const box = el("div", "tf-rowbox");
   const head = rowHead(row, several);
   if (head.childNodes.length) box.append(head);
@@ -160,14 +190,14 @@ const rowBox = (row, { view, needle, several }) => {
   for (const name of names) {
     const part = el("section", `tf-view-${name}`);
     if (names.length > 1) part.append(el("h4", "tf-sidename", say(`cards.views_${name}`)));
-    if (!(row.problem && name !== "raw")) part.append(views[name](row, needle, several));
+    if (!(row.problem && name !== "raw")) part.append(views[name](row, how));
     side.append(part);
   }
   box.append(side);
   if (row.reference) {
     const kept = el("details", "tf-reference");
     kept.open = true;
-    kept.append(el("summary", "", say("cards.reference")), rawView({ raw: row.reference }, needle));
+    kept.append(el("summary", "", say("cards.reference")), rawView({ raw: row.reference }, how));
     box.append(kept);
   }
   return box;

@@ -1,5 +1,5 @@
 // Title, view switch, row navigation and search of the token card. A click puts what is asked for into the value and
-// submits it: {rows} with one of {at}, {row}, {pick, nth}, {search, after}; see studio/ui/view.py.
+// submits it: {rows} with one of {at}, {row}, {pick, nth}, {seed}, {search, after}; see studio/ui/view.py.
 const { say, el, locale } = window.TUNEFORK;
 const root = element.querySelector(".tf-rowbar");
 const sizes = ROWS_SHOWN;
@@ -8,7 +8,6 @@ let [rows, now, packed] = [sizes[0], { at: 0, row: 1, of: 0, nth: 0, after: null
 let pick = "";
 
 const ask = (what) => {
-  if (!("pick" in what)) pick = "";
   props.value = JSON.stringify({ rows, packed, ...what });
   trigger("submit");
 };
@@ -46,7 +45,8 @@ Object.assign(box, { type: "number", min: 1, step: 1, inputMode: "numeric" });
 box.setAttribute("aria-label", say("cards.jump"));
 box.addEventListener("change", () => {
   const row = Math.round(Number(box.value));
-  if (row >= 1) ask({ row });
+  if (row >= 1) ask(packed ? { at: Math.min(row, now.of) - 1 } : { row });
+  else box.value = now.row;
 });
 const of = el("span", "tf-where");
 const where = el("span", "tf-wherebox");
@@ -59,7 +59,8 @@ const arrow = (text, key, id, by) => {
 };
 const back = el("div", "tf-seg");
 back.append(arrow("‹", "previous", "row-previous", -1), arrow("›", "next", "row-next", 1));
-where.append(el("span", "tf-where", say("cards.row_word")), box, of, back);
+const word = el("span", "tf-where");
+where.append(word, box, of, back);
 
 // ---- second line: search, and rows worth a look
 const search = el("input", "tf-search");
@@ -74,12 +75,11 @@ search.addEventListener("input", () => { Object.assign(now, { after: null, left:
 const told = el("span", "tf-where tf-told");
 told.setAttribute("role", "status");
 const picks = segment(say("cards.rows_worth"), [
-  { text: say("cards.random"), id: "row-random", press: () => ask({ at: Math.floor(Math.random() * Math.max(now.of, 1)) }) },
+  { text: say("cards.random"), id: "row-random", press: () => ask({ seed: Math.floor(Math.random() * 2 ** 31), at: now.at }) },
   ...PICKS.map((name) => ({
     text: say(`cards.${name}`), id: `row-${name}`, name: say(`cards.${name}_help`),
     press: () => {
       const nth = pick === name ? now.nth + rows : 0;
-      pick = name;
       ask({ pick: name, nth, at: now.at });
     },
   })),
@@ -90,7 +90,10 @@ const many = segment(say("cards.rows_shown"), sizes.map((size) => ({
 })));
 const blocks = segment(say("cards.packed"), [{
   text: say("cards.packed"), name: say("cards.packed_help"), id: "row-packed",
-  press: () => { packed = !packed; mark(); ask({ at: packed ? 0 : now.at }); },
+  press: () => {
+    packed = !packed;
+    ask({ at: packed ? 0 : now.first ?? 0 });
+  },
 }]);
 
 const mark = () => {
@@ -100,7 +103,8 @@ const mark = () => {
   PICKS.forEach((name) => picks.querySelector(`#row-${name}`).setAttribute("aria-pressed", String(name === pick)));
   blocks.firstChild.setAttribute("aria-pressed", String(packed));
   blocks.classList.toggle("tf-gone", !now.packing);
-  of.textContent = now.of ? say("cards.of_rows", { of: now.of.toLocaleString(locale) }) : "";
+  word.textContent = say(packed ? "cards.block_word" : "cards.row_word");
+  of.textContent = now.of ? say(packed ? "cards.of_blocks" : "cards.of_rows", { of: now.of.toLocaleString(locale) }) : "";
   if (document.activeElement !== box || !now.typing) box.value = now.of ? now.row : "";
   told.textContent = now.said || "";
 };
@@ -117,10 +121,14 @@ mark();
 const listeners = {
   "tunefork:preview": (event) => {
     now = { after: null, left: null, ...event.detail };
-    packed = now.packing && now.block;
+    packed = Boolean(now.packing && now.block);
+    pick = now.pick || "";
+    // What the form asks for next, of its own: the rows that are shown, not the search or the pick that led to them.
+    props.value = JSON.stringify({ rows, packed, at: now.at, tokens: now.tokens });
     mark();
   },
   "tunefork:doctor": (event) => looked(event.detail.done),
+  "tunefork:tokens": (event) => ask({ at: now.at, tokens: event.detail.tokens }),
   "tunefork:goto": (event) => {
     packed = false;
     ask({ at: event.detail.at });

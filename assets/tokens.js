@@ -3,12 +3,19 @@ const root = element.querySelector(".tf-tokens");
 const [error, offers, rows, counts, lines] = [".tf-error", ".tf-offers", ".tf-rows", ".tf-counts", ".tf-lines"].map((one) => root.querySelector(one));
 let card = null;
 
+let drawnOf = "";
+
 const drawRows = () => {
   const view = window.TUNEFORK.rowView || "tokens";
   root.dataset.view = view;
-  const how = { view, needle: card.needle, several: card.rows.length > 1 };
+  const how = { view, needle: card.needle, several: card.rows.length > 1, more: askMore };
   rows.replaceChildren(...card.rows.map((row) => rowBox(row, how)));
+  const of = JSON.stringify([view, card.source, card.rows.map((row) => row.at)]);
+  if (of !== drawnOf) rows.scrollTop = 0;
+  drawnOf = of;
 };
+// Eight times as many tokens of each lane, of the same rows.
+const askMore = () => window.dispatchEvent(new CustomEvent("tunefork:tokens", { detail: { tokens: 8 * card.tokens } }));
 const count = (cls, key, value) => {
   const one = el("span", "tf-count");
   one.append(el("span", cls, say(`cards.${key}`)), ` ${figure(value)}`);
@@ -64,8 +71,9 @@ const draw = () => {
   drawCounts();
   note("data-format", card.reason);
   note("data-source-card", card.source);
-  const { at, row, of, nth, said, after, left, packing, block } = card;
-  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail: { at, row, of, nth: nth || 0, said, after, left, packing, block } }));
+  const { at, row, of, nth, pick, said, after, left, packing, block, first, tokens } = card;
+  const detail = { at, row, of, nth: nth || 0, pick, said, after, left, packing, block, first, tokens };
+  window.dispatchEvent(new CustomEvent("tunefork:preview", { detail }));
 };
 const redraw = () => {
   if (!element.isConnected) window.removeEventListener("tunefork:view", redraw);

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 
 from studio.config.data import DataConfig
 from studio.data.formats import FORMATS, Format, Role
-from studio.data.formats.paths import follow, nested, path_of
+from studio.data.formats.paths import nested
 from studio.data.formats.prompt_template import read_template
 from studio.data.sources import Table
 from studio.data.sources.base import Row
 from studio.errors import ConfigError, DataError
+from studio.methods.base import DatasetType, Method
+from studio.methods.paths import follow, path_of
 
 AUTO = "auto"
 SAMPLE_ROWS = 32  # what detection looks at
 MOST_DAMAGED = 1000  # how far it looks for a row that can be read
+# What a type of rows has beside the prompt.
+ANSWERS: dict[str, str] = {
+    "prompt-completion": "completion",
+    "preference": "chosen, rejected",
+    "unpaired-preference": "completion, label",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,26 @@ def map_columns(table: Table, config: DataConfig) -> Mapped:
     _check_twice(table, columns)
     _check_template(table, config, chosen, columns)
     return Mapped(format=chosen.name, reason=reason, columns=columns, roles=chosen.roles)
+
+
+def dataset_type_of(method: Method, mapped: Mapped, table: Table) -> DatasetType:
+    """The type that a method takes these rows as. Where only a prompt was found and it needs an answer too, the columns
+    that nobody has a use for are named: the answer is likely one of them."""
+    used = {*mapped.columns.values(), *(path[0] for column in mapped.columns.values() if (path := path_of(column)))}
+    unused = tuple(column for column in table.columns if column not in used)
+    needed = next((ANSWERS[one] for one in method.wanted_types() if one in ANSWERS), None)
+    if mapped.format == "prompt-only" and mapped.reason.startswith("detected") and unused and needed:
+        raise DataError(
+            "{file}: a prompt is found ({prompt}), and no {needed}, which method {method} needs. "
+            "Columns without a role: {columns}. Name {needed} in data.columns, as a column or as a path in one, "
+            "or set method: grpo, which needs prompts alone.",
+            file=table.name,
+            prompt=mapped.columns["prompt"],
+            needed=needed,
+            method=method.type,
+            columns=_names(unused),
+        )
+    return method.dataset_type(FORMATS[mapped.format].dataset_types)
 
 
 def sample_of(table: Table) -> list[Row]:

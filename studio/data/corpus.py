@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config import DataConfig, RunConfig
 from studio.config.data import MixPart
-from studio.data.columns import has_column, map_columns
-from studio.data.formats import FORMATS
+from studio.data.columns import dataset_type_of, has_column, map_columns
 from studio.data.formats.base import Rendering
 from studio.data.rendering import ROWS_NAMED, Renderer, named
 from studio.data.sources import Table, kind_of, open_source
@@ -223,7 +222,7 @@ def make_renderer(config: RunConfig, table: Table, settings: Settings) -> Render
     mapped = map_columns(table, data)
     how = Rendering(
         columns=mapped.columns,
-        dataset_type=config.method.dataset_type(FORMATS[mapped.format].dataset_types),
+        dataset_type=dataset_type_of(config.method, mapped, table),
         system_prompt=data.system_prompt or None,
         placeholders=data.placeholders,
         tools=tools_of(data.tools, settings),

@@ -89,7 +89,7 @@ class TokenRow:
                 "lanes": lanes,
                 **{name: sum(lane[name] for lane in lanes.values()) for name in ("supervised", "total", "truncated")},
             }
-        face |= {name: self.extra[name] for name in ("label", "reference") if name in self.extra}
+        face |= {name: self.extra[name] for name in ("label", "reference", "reference_column") if name in self.extra}
         face |= {"raw": self.raw, "text": self.text[0] if len(self.lanes) == 1 else self._texts()}
         return face if self.kept else face | {"trained": False}
 

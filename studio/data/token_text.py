@@ -52,11 +52,12 @@ def _bytes_of(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[by
     added = {number: str(token.content) for number, token in tokenizer.added_tokens_decoder.items()}
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = str(getattr(backend, "decoder", ""))
-    tokens = tokenizer.convert_ids_to_tokens(list(ids))
     found = []
-    for number, token in zip(ids, tokens, strict=True):
+    for number, token in zip(ids, _tokens_of(ids, tokenizer), strict=True):
         if number in added:
             found.append(added[number].encode())
+        elif token is None:
+            found.append(f"<unknown {number}>".encode())
         elif "ByteLevel" in decoder:
             found.append(_byte_level(token))
         elif match := _BYTE.match(token):
@@ -66,6 +67,14 @@ def _bytes_of(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[by
         else:
             found.append(tokenizer.decode([number]).encode())
     return found
+
+
+def _tokens_of(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[str | None]:
+    """The vocabulary's tokens; None for an id that it has not, where slow tokenizers make something up or fail."""
+    if tokenizer.is_fast:
+        return list(tokenizer.convert_ids_to_tokens(list(ids)))
+    size = len(tokenizer)
+    return [str(tokenizer.convert_ids_to_tokens(number)) if number < size else None for number in ids]
 
 
 def _byte_level(token: str) -> bytes:

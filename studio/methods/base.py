@@ -109,11 +109,11 @@ class Method(Section, ABC):
                 return wanted
         raise DataError(
             "These rows are of the type {available}, which method {method} does not train on (it takes {wanted}). "
-            "Set method to {fitting}, or choose another format or source.",
-            available=" or ".join(available),
+            "Methods for them: {fitting}. Set method to one of these, or choose another format or source.",
+            available=", ".join(available),
             method=self.type,
-            wanted=" or ".join(self.dataset_types),
-            fitting=" or ".join(methods_for(available)) or "another",
+            wanted=", ".join(self.dataset_types),
+            fitting=", ".join(methods_for(available)) or "none",
         )
 
     def wanted_types(self) -> tuple[DatasetType, ...]:

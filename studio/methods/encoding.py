@@ -117,6 +117,21 @@ class Encoder:
         with_call = [turns[0], {**turns[1], "tool_calls": [call]}]
         return self._drops(lambda calls: self._template(None).render(with_call if calls else turns), True)
 
+    @cached_property
+    def ignores_reasoning(self) -> bool:
+        """Whether the chat template drops the thoughts (`reasoning_content`, `thinking`) beside an answer's words."""
+        return self._drops(lambda thought: self._template(None).render(_thinking(thought)), _PROBE)
+
+    def ignores_earlier_reasoning(self, *, answers: bool = False) -> bool:
+        """Whether it writes those of the last answer only. `answers`: where answers are trained with markers, which
+        TRL's version of a template may be needed for."""
+
+        def render(thought: str | None) -> str:
+            template = self._answering(None)[0] if answers else self._template(None)
+            return template.render([*_thinking(thought), *_thinking(None)])
+
+        return not self.ignores_reasoning and self._drops(render, _PROBE)
+
     def _drops(self, render: Callable[[Any], str], given: Any) -> bool:
         from jinja2 import TemplateError
 
@@ -251,6 +266,11 @@ class Encoder:
         if found is None:
             found = self._templates[source] = Template(source, self._special)
         return found
+
+
+def _thinking(thought: str | None) -> Turns:
+    """A question, and an answer with a thought of its own."""
+    return [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hi", "reasoning_content": thought}]
 
 
 _lock = threading.Lock()

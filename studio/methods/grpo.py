@@ -13,6 +13,7 @@ from studio.errors import ConfigError, DataError
 from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, fits, types_of
 from studio.methods.encoding import Encoder, Job
 from studio.methods.pairs import build, without_cuts
+from studio.methods.paths import cell_of
 from studio.methods.rewards import NEED_REFERENCE, REWARDS, Rule
 from studio.section import knob
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from studio.methods.base import Lengths
 
 REFERENCE = "reference"
+# What columns that hold the right answer are called, likeliest first; the last is verl's.
+USUAL = (
+    "answer", "solution", "ground_truth", "reference", "target", "label", "final_answer", "gold", "expected_answer",
+    "output", "response", "completion", "答案", "reward_model.ground_truth",
+)  # fmt: skip
 
 
 class GRPO(Method):
@@ -67,24 +73,42 @@ class GRPO(Method):
                 )
         coded = encoder.encode([Job(row["prompt"], asking=True) for row in rows])
         return [
-            Encoded((Lane(one.ids, ()),), (one.text,), {"prompt": row["prompt"], REFERENCE: self._reference(row)})
+            Encoded((Lane(one.ids, ()),), (one.text,), {"prompt": row["prompt"], **self._compared(row)})
             for row, one in zip(rows, coded, strict=True)
         ]
 
-    def _reference(self, row: dict[str, Any]) -> str:
-        """The text that an answer is compared with: the column named, or the first there is."""
-        columns = row.get(REFERENCE) or {}
-        name = self.reference_column if self.reference_column is not None else next(iter(columns), None)
-        found = columns.get(name) if name is not None else None
-        if found is None and self.reward_func in NEED_REFERENCE:
-            raise DataError(
-                "method.reward_func: {reward} compares an answer with a reference, and this row has none. "
-                "Set method.reference_column to a column that has one (there are: {columns}), "
-                "or choose another reward.",
-                reward=self.reward_func,
-                columns=", ".join(columns) or "none",
+    def _compared(self, row: dict[str, Any]) -> dict[str, str]:
+        """The text that an answer is compared with, "" where the reward needs none, and the column it is from."""
+        columns: dict[str, Any] = row.get(REFERENCE) or {}
+        name = self.reference_column or row.get("answer_column") or _usual(columns)
+        found = None if name is None else cell_of(columns, name)
+        text = str(found) if isinstance(found, str | int | float) else ""
+        if self.reward_func in NEED_REFERENCE and (not text or text.isspace()):
+            raise self._no_reference(name, found, columns)
+        return {REFERENCE: text} if name is None else {REFERENCE: text, "reference_column": name}
+
+    def _no_reference(self, name: str | None, found: Any, columns: dict[str, Any]) -> DataError:
+        """Why a row has nothing that an answer can be compared with."""
+        details = {"reward": self.reward_func, "columns": ", ".join(columns) or "none"}
+        if name is None:
+            return DataError(
+                "method.reward_func: {reward} compares an answer with a reference, and no column is known to be one "
+                "(there are: {columns}). Set method.reference_column to the column, or choose another reward.",
+                **details,
             )
-        return "" if found is None else str(found)
+        if isinstance(found, dict | list) and found:
+            inner = f"{name}[0]" if isinstance(found, list) else f"{name}.{next(iter(found))}"
+            return DataError(
+                "method.reward_func: {reward} compares an answer with {column}, which is {value} ({kind}) and no text. "
+                "Set method.reference_column to a path in it, such as {inner}, or choose another reward.",
+                reward=self.reward_func, column=name, value=repr(found)[:40], kind=type(found).__name__, inner=inner,
+            )  # fmt: skip
+        return DataError(
+            "method.reward_func: {reward} compares an answer with {column}, which has no value among the columns "
+            "beside the prompt ({columns}). Fill it, set method.reference_column to another, or choose another reward.",
+            column=name,
+            **details,
+        )
 
     def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
         """A prompt is never cut: asked to `drop`, those longer than max_length are left out."""
@@ -159,3 +183,14 @@ class GRPO(Method):
         from trl import GRPOConfig
 
         return types_of(GRPOConfig)
+
+
+def _usual(columns: dict[str, Any]) -> str | None:
+    """The column, or the path in one, that goes by a usual name for the right answer."""
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    for name in USUAL:
+        if name in by_name:
+            return by_name[name]
+        if cell_of(columns, name) is not None:
+            return name
+    return None

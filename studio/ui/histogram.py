@@ -33,9 +33,14 @@ def empty() -> str:
     return json.dumps({"state": "empty"})
 
 
-def looking() -> str:
-    """Every row is being looked at: what was counted before stays, dimmed."""
-    return json.dumps({"state": "looking"})
+def looking(config: RunConfig) -> str:
+    """Every row is being looked at: what was counted of the same source before stays, dimmed."""
+    return as_value({"state": "looking", "source": _source(config)})
+
+
+def _source(config: RunConfig) -> str:
+    data = config.data
+    return " ".join([data.source, data.split, *(f"{one.source} {one.split}" for one in data.mix)])
 
 
 def payload(lang: Language, report: Report, config: RunConfig, settings: Settings) -> str:
@@ -53,6 +58,7 @@ def payload(lang: Language, report: Report, config: RunConfig, settings: Setting
     return as_value(
         {
             "state": "ok",
+            "source": _source(config),
             "edges": borders,
             "total": histogram(np.minimum(lengths, most), borders),
             # rows of which nothing is supervised, such as prompts, have no second picture
@@ -118,13 +124,13 @@ def _time(lang: Language, report: Report, config: RunConfig, settings: Settings,
 
 def _padding(lang: Language, report: Report, config: RunConfig) -> str:
     """`padding 31 % -> 4 % packed`, or what packing leaves where it is on."""
-    share = _percent(report.padding.share)
+    share, batch = _percent(report.padding.share), report.padding.batch_size
     if report.packing is None:
-        return say(lang, "data.padding", share=share)
+        return say(lang, "data.padding", share=share, batch=batch)
     packed = _percent(1 - report.packing.efficiency)
     if getattr(config.method, "packing", False):
-        return say(lang, "data.padding_packed", share=packed, before=share)
-    return say(lang, "data.padding_or_packed", share=share, packed=packed)
+        return say(lang, "data.padding_packed", share=packed, before=share, batch=batch)
+    return say(lang, "data.padding_or_packed", share=share, packed=packed, batch=batch)
 
 
 def _percent(share: float) -> str:

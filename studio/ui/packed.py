@@ -5,6 +5,7 @@ Known once every row was looked at; the borders are where the trainer's position
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studio.ui.tokens import IDS_COPIED, TOKENS_DRAWN
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from studio.data.blocks import PackedBlock
     from studio.settings import Settings
 
-MOST_BLOCKS = 100_000  # how far one can go
+
+@dataclass(frozen=True)
+class Shown:
+    """Blocks as the card's rows; `at` numbers the first of them, of `of`, and `first` is the position of its first
+    row."""
+
+    rows: list[dict[str, Any]]
+    at: int
+    of: int
+    first: int
 
 
 def packs(config: RunConfig) -> bool:
@@ -22,19 +32,29 @@ def packs(config: RunConfig) -> bool:
     return bool(getattr(config.method, "packing", False)) and config.training.max_length is not None
 
 
-def block_rows(config: RunConfig, settings: Settings, *, first: int, count: int) -> tuple[list[dict[str, Any]], int]:
-    """Some blocks as the card's rows, and the number of the first of them; from the first block on behind the last."""
+def shown_blocks(
+    config: RunConfig, settings: Settings, *, at: int, count: int, position: int | None = None, most: int = TOKENS_DRAWN
+) -> Shown:
+    """Some blocks, from the `at`-th, or from the first one that holds the row at a position. A row that is in none,
+    for it is not trained, leads to the first block."""
     from studio.data.blocks import packed_blocks
     from studio.training.stage import stage
 
-    staged, first = stage(config, settings), min(first, MOST_BLOCKS)
-    made = list(packed_blocks(config, staged.prepared, tokenizer=staged.tokenizer, start=first, count=count))
-    if not made and first:
-        return block_rows(config, settings, first=0, count=count)
-    return [_drawn(one) for one in made], first
+    staged = stage(config, settings)
+    prepared, method = staged.prepared, config.method
+    cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
+    total = method.sequences(prepared.lengths, max_length=config.training.max_length)
+    if position is not None:
+        places = {int(one) for one in (prepared.index == position).nonzero()[0]}
+        blocks = method.blocks(prepared.lengths, **cut)
+        at = next((number for number, block in enumerate(blocks) if any(row in places for row, _, _ in block)), 0)
+    at = min(at, max(total - 1, 0))
+    made = list(packed_blocks(config, prepared, tokenizer=staged.tokenizer, start=at, count=count))
+    first = made[0].pieces[0].row.position if made else 0
+    return Shown([_drawn(one, most=most) for one in made], at, total, first)
 
 
-def _drawn(block: PackedBlock) -> dict[str, Any]:
+def _drawn(block: PackedBlock, *, most: int) -> dict[str, Any]:
     ids: list[int] = []
     texts: list[str] = []
     trained: list[bool] = []
@@ -49,12 +69,12 @@ def _drawn(block: PackedBlock) -> dict[str, Any]:
     letters = ["t" if one else "m" for one in trained]
     lane_json = {
         "name": "text",
-        "t": texts[:TOKENS_DRAWN],
-        "i": ids[:TOKENS_DRAWN],
-        "c": "".join(one.upper() if own else one for one, own in zip(letters, special, strict=True))[:TOKENS_DRAWN],
-        "x": "." * min(len(ids), TOKENS_DRAWN),
+        "t": texts[:most],
+        "i": ids[:most],
+        "c": "".join(one.upper() if own else one for one, own in zip(letters, special, strict=True))[:most],
+        "x": "." * min(len(ids), most),
         "before": 0,
-        "more": max(0, len(ids) - TOKENS_DRAWN),
+        "more": max(0, len(ids) - most),
         "borders": borders,
         "names": [piece.row.where for piece in block.pieces],
         "ids": ids[:IDS_COPIED],

@@ -61,7 +61,8 @@ class Previews:
             values = self._forgetting(values, keep=keep)
             config = self._page.draft.read(values, *NEEDS)
             waiting = not_here(config, self._settings)
-            asked = views.read(values.get(self._view)) if keep == "all" else View()
+            asked = views.read(values.get(self._view))
+            asked = asked if keep == "all" else View(rows=asked.rows)
             card, tick = (tokens.pending(waiting), "") if waiting else (self._card(config, asked), "yes")
         except Unfinished as error:
             return [tokens.pending(sentence(error)), "", *still]
@@ -89,21 +90,28 @@ class Previews:
         lang, corpus = here(), open_corpus(config, self._settings)
         tokenizer = load_tokenizer(config.model, self._settings)
         report = scan = None
-        if asked.pick or asked.packed:
+        if asked.pick or asked.packed or config.data.filters:
             scan = self._page.services.inspector.ask(config).scan
         if asked.pick and scan is not None:
             report = self._reports.of(config, scan)
         found = views.find(asked, corpus, report=report, lang=lang)
         made = preview(config, settings=self._settings, tokenizer=tokenizer, positions=found.positions)
         self._page.services.previewed.saw(config, corpus)
-        drawn = _drawn(made, corpus, found)
+        if config.data.filters and scan is not None:
+            made = _filtered(made, config, self._settings)
+        drawn, place = _drawn(made, corpus, found, most=asked.tokens), _place(corpus, found)
         if asked.packed and scan is not None and packed.packs(config):
-            drawn, at = packed.block_rows(config, self._settings, first=asked.at, count=asked.rows)
-            found = Found([at], say(lang, "data.block", block=f"{at + 1:,}"), {"block": True})
+            named = found.positions[0] if asked.names_rows and found.positions else None
+            blocks = packed.shown_blocks(
+                config, self._settings, at=asked.at, count=asked.rows, position=named, most=asked.tokens
+            )
+            drawn, said = blocks.rows, found.said or say(lang, "data.block", block=f"{blocks.at + 1:,}")
+            place |= {"at": blocks.at, "row": blocks.at + 1, "of": blocks.of, "said": said}
+            place |= {"block": True, "first": blocks.first}
         notes = tokenizer_notes(tokenizer, config.model)
         return tokens.payload(
-            made, lang=lang, notes=notes, **_head(config, corpus, made, self._settings), **_place(corpus, found),
-            rows=drawn, needle=asked.search, packing=packed.packs(config),
+            made, lang=lang, notes=notes, **_head(config, corpus, made, self._settings), **place,
+            rows=drawn, tokens=asked.tokens, needle=asked.search, packing=packed.packs(config),
         )  # fmt: skip
 
 
@@ -117,7 +125,20 @@ def _place(corpus: Corpus, found: Found) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _drawn(made: Preview, corpus: Corpus, found: Found) -> list[dict[str, Any]]:
+def _filtered(made: Preview, config: RunConfig, settings: Settings) -> Preview:
+    """With what is known once every row was looked at: which rows `data.filters` leaves out, and the digest."""
+    import numpy as np
+
+    from studio.training.stage import stage
+
+    try:
+        prepared = stage(config, settings).prepared
+    except StudioError:  # said by the doctor and the Ready card: here rows are shown
+        return made
+    return made.among(np.concatenate([prepared.index, prepared.eval_index]), digest=prepared.digest)
+
+
+def _drawn(made: Preview, corpus: Corpus, found: Found, *, most: int) -> list[dict[str, Any]]:
     """The rows in the order asked for, those that cannot be used among them."""
     import numpy as np
 
@@ -129,7 +150,7 @@ def _drawn(made: Preview, corpus: Corpus, found: Found) -> list[dict[str, Any]]:
         where = say(here(), "data.row", row=place) if several or not place.isdigit() else ""
         if position in good:
             held = bool(np.isin(position, corpus.eval))
-            rows.append(tokens.row_of(good[position], held=held, where=where))
+            rows.append(tokens.row_of(good[position], held=held, where=where, most=most))
         elif position in made.problems:
             raw = corpus.raw([position])[0]
             rows.append(

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from studio.data.preview import LaneRow, Preview, TokenRow
     from studio.errors import StudioError
 
-TOKENS_DRAWN = 1024  # a lane; the rest is counted, not drawn
+TOKENS_DRAWN = 1024  # a lane at first; the rest is counted, and drawn when it is asked for
+MOST_TOKENS = 262_144
 CUT_DRAWN = 256
-IDS_COPIED = 20_000  # a lane
+BEFORE_TRAINED = 64  # tokens before the first trained one, where that would not be among those drawn
+IDS_COPIED = 262_144  # a lane
 LETTERS_DRAWN = 6000  # a raw cell or a rendered text
 ROWS_SHOWN = (1, 3, 8)
 DEFAULT_VIEW = {"at": 0, "rows": ROWS_SHOWN[0]}
@@ -41,14 +43,14 @@ def payload(preview: Preview, *, lang: Language, notes: Sequence[str] = (), **mo
     )
 
 
-def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, Any]:
-    """One row; lanes that begin alike, cut alike, have the tokens they share once."""
+def row_of(row: TokenRow, *, held: bool = False, where: str = "", most: int = TOKENS_DRAWN) -> dict[str, Any]:
+    """One row; lanes that begin alike, cut alike, have the tokens they share once. `most` tokens a lane are drawn."""
     fold = _folded(row.lanes)
     texts = [text[:LETTERS_DRAWN] for text in row.text]
     shared = common(texts) if len(texts) > 1 else ""
     reference = row.extra.get("reference")
     if isinstance(reference, str) and reference:
-        reference = {"reference": reference}
+        reference = {str(row.extra.get("reference_column") or "reference"): reference}
     return {
         "row": row.row + 1,
         "at": row.position,
@@ -57,8 +59,8 @@ def row_of(row: TokenRow, *, held: bool = False, where: str = "") -> dict[str, A
         "kept": row.kept,
         "label": row.extra.get("label"),
         "reference": shorten(reference) if isinstance(reference, Mapping) and reference else None,
-        "shared": {"count": fold, **drawn(row.lanes[0], 0, fold)} if fold else None,
-        "lanes": [lane_of(lane, first=fold) for lane in row.lanes],
+        "shared": {"count": fold, **drawn(row.lanes[0], 0, fold, most=most)} if fold else None,
+        "lanes": [lane_of(lane, first=fold, most=most) for lane in row.lanes],
         "raw": shorten(row.raw),
         "text": [text[len(shared) :] for text in texts],
         "textShared": shared,
@@ -91,12 +93,12 @@ def _folded(lanes: Sequence[LaneRow]) -> int:
     return shared if len(windows) == 1 else 0
 
 
-def lane_of(lane: LaneRow, *, first: int = 0) -> dict[str, Any]:
+def lane_of(lane: LaneRow, *, first: int = 0, most: int = TOKENS_DRAWN) -> dict[str, Any]:
     """One lane from its token `first` on; its counts are those of the whole lane."""
     ids = lane.ids[lane.start : lane.end]
     return {
         "name": lane.name,
-        **drawn(lane, first, len(lane.ids)),
+        **drawn(lane, first, len(lane.ids), most=most),
         "ids": ids[:IDS_COPIED],
         "kept": lane.kept,
         "supervised": sum(lane.supervised[lane.start : lane.end]),
@@ -105,12 +107,17 @@ def lane_of(lane: LaneRow, *, first: int = 0) -> dict[str, Any]:
     }
 
 
-def drawn(lane: LaneRow, first: int, last: int) -> dict[str, Any]:
+def drawn(lane: LaneRow, first: int, last: int, *, most: int = TOKENS_DRAWN) -> dict[str, Any]:
     """Tokens first..last as the page draws them: texts, ids, one letter a token (t supervised, m masked; upper case:
-    special), and whether it is cut. Of a long stretch only a part, what is kept before what is cut."""
+    special), and whether it is cut. Of a long stretch only `most`: those kept before those cut, from where the first
+    trained one is among them."""
+    kept = range(max(lane.start, first), min(lane.end, last))
+    trained = next((at for at in kept if lane.supervised[at]), None)
     begin = max(first, min(lane.start, last) - CUT_DRAWN)
+    if trained is not None and trained >= max(lane.start, begin) + most:
+        begin = trained - BEFORE_TRAINED
     inside = max(0, min(lane.end, last) - max(lane.start, begin))
-    shown = inside + CUT_DRAWN if inside < TOKENS_DRAWN else TOKENS_DRAWN
+    shown = inside + CUT_DRAWN if inside < most else most
     end = min(last, max(lane.start, begin) + shown)
     letters = [
         letter.upper() if special else letter

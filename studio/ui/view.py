@@ -1,4 +1,4 @@
-"""Which rows the page asks to see: a place, a row's number, rows worth a look, or a search. Draws and encodes nothing.
+"""Which rows the page asks to see: a place, a number, rows worth a look, any, or a search. Draws and encodes nothing.
 
 Rows are named by their position in the corpus; what is longest, most cut or worst is known once every row was looked
 at.
@@ -7,12 +7,13 @@ at.
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from studio.ui.tokens import ROWS_SHOWN
+from studio.ui.tokens import MOST_TOKENS, ROWS_SHOWN, TOKENS_DRAWN
 from studio.ui.words import Language, say
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ MOST_LETTERS = 200  # of a search
 
 @dataclass(frozen=True)
 class View:
-    """What the row bar asks for; of `at`, `row`, `pick` and `search` the first that is set counts."""
+    """What the row bar asks for; of `search`, `pick`, `seed` (rows drawn at random), `row` and `at` the first that is
+    set counts. `tokens` of each lane are drawn at most."""
 
     rows: int = ROWS_SHOWN[0]
     at: int = 0
@@ -41,6 +43,13 @@ class View:
     after: int = -1
     left: int | None = None
     packed: bool = False
+    seed: int | None = None
+    tokens: int = TOKENS_DRAWN
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether it is rows that are asked for, not a place among what is shown."""
+        return bool(self.search or self.pick or self.seed is not None or self.row is not None)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def read(value: Any) -> View:
         return View()
     if not isinstance(given, dict):
         return View()
-    row, left = given.get("row"), given.get("left")
+    row, left, seed = given.get("row"), given.get("left"), given.get("seed")
     pick = str(given.get("pick") or "")
     return View(
         rows=min(max(1, _whole(given.get("rows"), ROWS_SHOWN[0])), max(ROWS_SHOWN)),
@@ -72,6 +81,8 @@ def read(value: Any) -> View:
         after=_whole(given.get("after"), -1),
         left=_whole(left, 0) if left is not None else None,
         packed=given.get("packed") is True,
+        seed=_whole(seed, 0) if seed is not None else None,
+        tokens=min(max(TOKENS_DRAWN, _whole(given.get("tokens"), TOKENS_DRAWN)), MOST_TOKENS),
     )
 
 
@@ -87,6 +98,9 @@ def find(view: View, corpus: Corpus, *, report: Report | None, lang: Language) -
         return _search(view, corpus, lang)
     if view.pick and report is not None:
         return _picked(view, report, len(corpus), lang)
+    if view.seed is not None:
+        drawn = random.Random(view.seed)  # noqa: S311 - for a look, not for a secret
+        return Found(sorted(drawn.sample(range(len(corpus)), min(view.rows, len(corpus)))))
     if view.row is not None:
         alone = len(corpus.parts) == 1
         at = corpus.position_of(view.row - 1) if alone else view.row - 1 if view.row <= len(corpus) else None
@@ -109,7 +123,11 @@ def _picked(view: View, report: Report, total: int, lang: Language) -> Found:
     chosen = some[nth : nth + view.rows]
     if not chosen:
         return Found(_from(view.at, view.rows, total), say(lang, f"data.none_{view.pick}"), {"nth": 0})
-    return Found(chosen, say(lang, "data.picked", pick=say(lang, f"cards.{view.pick}"), nth=nth + 1), {"nth": nth})
+    return Found(
+        chosen,
+        say(lang, "data.picked", pick=say(lang, f"cards.{view.pick}"), nth=nth + 1),
+        {"nth": nth, "pick": view.pick},
+    )
 
 
 def _search(view: View, corpus: Corpus, lang: Language) -> Found:

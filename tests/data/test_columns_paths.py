@@ -10,11 +10,11 @@ from format_rows import mapped, rendered, table, turns
 from studio.config import DataConfig
 from studio.data.columns import has_column, map_columns, nested_columns
 from studio.data.formats import FORMATS
-from studio.data.formats.base import Rendering, cell_of
-from studio.data.formats.paths import path_of
+from studio.data.formats.base import Rendering
 from studio.data.sources import Table
 from studio.data.sources.base import LazyRows
 from studio.errors import DataError
+from studio.methods.paths import cell_of, path_of
 
 ROW = {"q": {"text": "ask"}, "answers": [{"text": "first"}, {"text": "last"}], "a.b": "literal", "a": {"b": "nested"}}
 

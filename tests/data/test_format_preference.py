@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from format_rows import mapped, rendered, shared, turns
 
+from studio.data.formats import FORMATS
+from studio.data.formats.base import Rendering
 from studio.data.formats.preference import extract_prompt
 from studio.errors import DataError
 
@@ -29,6 +31,8 @@ PREFERENCE: dict[str, dict[str, Any]] = {
     "question": {"question": "q", "chosen": "good", "rejected": "bad"},
     "responses": {"system": "", "history": [], "question": "q", "response_chosen": "good", "response_rejected": "bad"},
     "alpaca": {"instruction": "q", "input": "", "chosen": "good", "rejected": "bad"},
+    "stack exchange": {"question": "q", "response_j": "good", "response_k": "bad"},
+    "openai": {"input": {"messages": turns("q"), "tools": []}, "preferred_output": GOOD, "non_preferred_output": BAD},
     "as a CSV holds it": {"prompt": '[{"role": "user", "content": "q"}]', "chosen": "good", "rejected": "bad"},
 }
 
@@ -107,14 +111,15 @@ def test_an_answer_that_is_json_stays_text() -> None:
         assert made["chosen"] == [{"role": "assistant", "content": text}]
 
 
-@pytest.mark.parametrize("label", [True, False, 1, 0, "true", "False", "1"])
+@pytest.mark.parametrize("label", [True, False, 1, 0, 1.0, 0.0, "true", "False", "1", "0.0"])
 def test_single_answers_with_a_label(label: Any) -> None:
-    wanted = {"prompt": turns("q"), "completion": GOOD, "label": str(label).lower() in ("true", "1")}
+    wanted = {"prompt": turns("q"), "completion": GOOD, "label": str(label).lower() in ("true", "1", "1.0")}
     rows: list[dict[str, Any]] = [
         {"messages": [*turns("q"), *GOOD], "label": label},
         {**shared(("human", "q"), ("gpt", "good")), "kto_tag": label},
         {"prompt": turns("q"), "completion": GOOD, "label": label},
         {"question": "q", "answer": "good", "label": label},
+        {"q": "q", "a": "good", "label": label},
         {"instruction": "q", "input": "", "output": "good", "kto_tag": label},
     ]
     for row in rows:
@@ -125,9 +130,26 @@ def test_single_answers_with_a_label(label: Any) -> None:
     assert rendered(plain, "unpaired-preference") == {**plain, "label": wanted["label"]}
 
 
+def test_the_tools_of_a_request_are_the_rows() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    row = {"input": {"messages": turns("q"), "tools": [tool]}, "preferred_output": GOOD, "non_preferred_output": BAD}
+    assert rendered(row, "preference") == {**PAIR, "tools": [tool]}
+
+
+@pytest.mark.parametrize(("good", "bad"), [("good", "bad"), (1, -1), ("Desirable", "undesirable"), ("1", "-1")])
+def test_a_judgement_in_other_words_is_refused_not_taught(good: Any, bad: Any) -> None:
+    """As a plain answer the bad one would be trained, too."""
+    rows = [{"prompt": "q", "completion": "a", "label": label} for label in (good, bad)]
+    found = mapped(*rows)
+    assert found.format == "unpaired-preference"
+    with pytest.raises(DataError, match=r"neither true nor false\. Write true"):
+        FORMATS[found.format].render(rows[1], Rendering(found.columns, "unpaired-preference"))
+
+
 def test_a_label_of_classes_is_no_judgement() -> None:
     assert mapped({"messages": turns("q", "a"), "label": "sports"}).format == "messages"
     row = {"messages": turns("q", "a"), "label": None}
+    assert mapped({"prompt": "q", "completion": "a", "label": 3}).format == "prompt-completion"
     with pytest.raises(DataError, match="label is None"):
         rendered(row, "unpaired-preference", format="unpaired-preference")
     with pytest.raises(DataError, match="conversation does not end with an assistant turn"):
@@ -140,10 +162,12 @@ def test_a_prompt_and_what_a_reward_compares_with() -> None:
     assert rendered({"question": "q", "answer": "42", "level": 3}, "prompt-only") == {
         "prompt": turns("q"),
         "reference": {"answer": "42", "level": 3},
+        "answer_column": "answer",
     }
     assert rendered({"prompt": "p", "completion": "c"}, "prompt-only") == {
         "prompt": "p",
         "reference": {"completion": "c"},
+        "answer_column": "completion",
     }
     alone = {"prompt": turns("q", system="s"), "ground_truth": [1, 2]}
     assert mapped(alone).format == "prompt-only"
@@ -152,4 +176,4 @@ def test_a_prompt_and_what_a_reward_compares_with() -> None:
     assert rendered({"problem": "q", "system": "s"}, "prompt-only")["prompt"] == turns("q", system="s")
     nested = {"question": "q", "gold": {"text": "a"}}
     made = rendered(nested, "prompt-only", columns={"completion": "gold.text"})
-    assert made["reference"] == {"gold": {"text": "a"}, "completion": "a"}
+    assert made["reference"] == {"gold": {"text": "a"}, "gold.text": "a"} and made["answer_column"] == "gold.text"

@@ -26,7 +26,8 @@ def test_a_prompt_template_makes_plain_text() -> None:
     filled = "Instruction: q\nInput: i\nResponse:"
     assert templated(ALPACA).columns == {"prompt": filled, "completion": "a"}
     assert templated(ALPACA, "language-modeling").columns == {"text": filled + "a"}
-    assert templated(ALPACA, "prompt-only").columns == {"prompt": filled, "reference": {"output": "a"}}
+    compared = {"reference": {"output": "a"}, "answer_column": "output"}
+    assert templated(ALPACA, "prompt-only").columns == {"prompt": filled, **compared}
     for empty in ("", " \n", None):
         assert templated({**ALPACA, "input": empty}).columns["prompt"] == "Instruction: q\nResponse:"
     assert templated({**ALPACA, "input": ""}, short=None).columns["prompt"] == "Instruction: q\nInput: \nResponse:"
@@ -135,10 +136,32 @@ def test_tokens() -> None:
     assert rendered({"input_ids": "[1, 2]"}) == {"input_ids": [1, 2], "labels": [1, 2]}  # as a CSV holds it
     padded = remarked({"input_ids": [0, 5, 6], "attention_mask": [0, 1, 1], "labels": [-100, -100, 6]})
     assert padded.columns == {"input_ids": [5, 6], "labels": [-100, 6]} and "padding" in str(padded.remarks[0])
-    with pytest.raises(NothingToTrain, match="without tokens"):
-        rendered({"input_ids": []})
+    for empty in ({"input_ids": []}, {"input_ids": [5, 6], "attention_mask": [0, 0]}):
+        with pytest.raises(NothingToTrain, match="without tokens"):
+            rendered(empty)
     with pytest.raises(ConfigError, match="tokens already"):
         rendered({"input_ids": [1]}, system_prompt="s")
+
+
+@pytest.mark.parametrize(
+    ("beside", "labels"),
+    [
+        ({"completion_mask": [0, 0, 1, 1]}, [-100, -100, 7, 8]),
+        ({"loss_mask": [False, False, True, True]}, [-100, -100, 7, 8]),
+        ({"assistant_masks": [0, 1, 1, 0]}, [-100, 6, 7, -100]),
+        ({"completion_mask": "[0, 0, 1, 1]"}, [-100, -100, 7, 8]),  # as a CSV holds it
+        ({"completion_mask": [0, 0, 1, 1], "assistant_masks": [0, 1, 1, 0]}, [-100, -100, 7, -100]),
+        ({"completion_mask": [1, 1, 1, 0], "labels": [-100, 6, 7, 8]}, [-100, 6, 7, -100]),
+        ({"completion_mask": None, "labels": [-100, 6, 7, 8]}, [-100, 6, 7, 8]),
+        ({"completion_mask": [0, 0, 0, 0]}, [-100] * 4),
+    ],
+)
+def test_masks_leave_tokens_out_of_the_loss_as_in_trl(beside: dict[str, Any], labels: list[int]) -> None:
+    row = {"input_ids": [5, 6, 7, 8], **beside}
+    assert mapped(row).format == "tokenized"
+    assert rendered(row) == {"input_ids": [5, 6, 7, 8], "labels": labels}
+    padded = {**row, "attention_mask": [1, 1, 1, 0]}
+    assert rendered(padded) == {"input_ids": [5, 6, 7], "labels": labels[:3]}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +175,12 @@ def test_tokens() -> None:
         ({"input_ids": [1, -1]}, "'input_ids' holds -1, which is no token id"),
         ({"input_ids": [1, 2**40]}, "no token id"),
         ({"input_ids": [1], "labels": [-101]}, "'labels' holds -101"),
+        ({"input_ids": [1, 2], "completion_mask": [1]}, "'completion_mask' has 1 numbers for 2 tokens"),
+        ({"input_ids": [1, 2], "assistant_masks": [0, 2]}, "'assistant_masks' holds 2, and a mask has only 0 and 1"),
+        ({"input_ids": [1, 2], "attention_mask": [1, -100]}, "'attention_mask' holds -100, and a mask"),
+        ({"input_ids": [1, 2], "completion_mask": "01"}, "'completion_mask' is not a list"),
+        ({"input_ids": [1, 2], "completion_mask": [0.0, 1.0]}, "'completion_mask' is not a list of whole numbers"),
+        ({"input_ids": [1, 2], "completion_mask": None}, "'completion_mask' has no value"),
     ],
 )
 def test_tokens_that_are_none(row: dict[str, Any], sentence: str) -> None:

@@ -153,7 +153,13 @@ def test_tools_in_the_system_turn() -> None:
     assert made["messages"][2]["role"] == "tool"
 
 
-@pytest.mark.parametrize("mark", [{"train": False}, {"loss_weight": 0}, {"weight": 0.0}, {"train": True, "weight": 0}])
+MARKS: list[dict[str, Any]] = [
+    {"train": False}, {"training": False}, {"loss": False}, {"masked": True}, {"loss_weight": 0}, {"weight": 0.0},
+    {"train": True, "weight": 0}, {"train": True, "training": False}, {"masked": False, "loss": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", MARKS)
 def test_a_turn_can_be_left_out_of_the_loss(mark: dict[str, Any]) -> None:
     row = {"messages": [say("user", "q"), say("assistant", "a", **mark), say("user", "q2"), say("assistant", "a2")]}
     made = rendered(row, "language-modeling")["messages"]
@@ -162,7 +168,7 @@ def test_a_turn_can_be_left_out_of_the_loss(mark: dict[str, Any]) -> None:
     for kind in ("language-modeling", "prompt-completion"):
         with pytest.raises(NothingToTrain, match="marked as not trained"):
             rendered(row, kind)
-    row["messages"][1] = say("assistant", "a", train=True, weight=1)
+    row["messages"][1] = say("assistant", "a", train=True, training=True, loss=True, masked=False, weight=1)
     found = remarked(row)
     assert found.columns == {"prompt": [say("user", "q")], "completion": [say("assistant", "a")]}
     assert "follows the last assistant turn" in str(found.remarks[0])
@@ -175,10 +181,12 @@ def test_a_turn_can_be_left_out_of_the_loss(mark: dict[str, Any]) -> None:
 def test_the_prompt_alone_for_a_model_that_answers_itself() -> None:
     row = {"messages": turns("q", "a", "q2", "a2", system=""), "source": {"id": 3}}
     made = rendered(row, "prompt-only")
-    assert made == {"prompt": turns("q", "a", "q2", system=""), "reference": {"source": {"id": 3}, "answer": "a2"}}
+    kept = {"reference": {"source": {"id": 3}, "answer": "a2"}, "answer_column": "answer"}
+    assert made == {"prompt": turns("q", "a", "q2", system=""), **kept}
     assert rendered({"messages": turns("q")}, "prompt-only") == {"prompt": turns("q"), "reference": {}}
     alpaca = {"instruction": "q", "input": "i", "output": "a", "level": 2}
-    assert rendered(alpaca, "prompt-only") == {"prompt": turns("q\ni"), "reference": {"output": "a", "level": 2}}
+    kept = {"reference": {"output": "a", "level": 2}, "answer_column": "output"}
+    assert rendered(alpaca, "prompt-only") == {"prompt": turns("q\ni"), **kept}
     with pytest.raises(DataError, match="prompt is empty"):
         rendered({"messages": turns(" ", "a")}, "prompt-only")
 

@@ -188,6 +188,20 @@ def test_templates_that_drop_tools_or_calls_are_known() -> None:
     assert CALL["function"]["name"] in shown and "你好" in shown  # type: ignore[index]
 
 
+def test_templates_that_drop_thoughts_are_known() -> None:
+    smol, qwen = Encoder(chat_tokenizer("smol")), Encoder(chat_tokenizer("qwen3"))
+    assert smol.ignores_reasoning and not smol.ignores_earlier_reasoning()
+    assert not qwen.ignores_reasoning and qwen.ignores_earlier_reasoning()
+    assert not qwen.ignores_earlier_reasoning(answers=True)  # TRL's version for training writes them all
+    thought = {"role": "assistant", "content": "a", "thinking": "a thought of its own"}
+    chat = [*turns("q"), thought, *turns("q"), thought]
+    for encoder, written in ((smol, 0), (qwen, 1)):
+        assert encoder.encode([Job(chat)])[0].text.count("a thought of its own") == written
+    assert qwen.encode([Job(chat)], answers=True)[0].text.count("a thought of its own") == 2
+    assert not Encoder(with_template("")).ignores_reasoning
+    assert not Encoder(with_template("{{ raise_exception('no') }}")).ignores_reasoning
+
+
 def test_a_tokenizer_with_a_template_for_tools_uses_it() -> None:
     tokenizer = with_template("")
     tokenizer.chat_template = {"default": str(TEMPLATES["smol"]), "tool_use": str(TEMPLATES["qwen2_5"])}

@@ -66,7 +66,7 @@ def test_every_method_encodes_every_type_it_takes(name: str) -> None:
 
 
 def test_rows_of_another_type_name_the_methods_for_them() -> None:
-    with pytest.raises(DataError, match=r"type preference, which method sft does not.*Set method to dpo or reward"):
+    with pytest.raises(DataError, match=r"type preference, which method sft does not.*Methods for them: dpo, reward"):
         METHODS["sft"]().dataset_type(("preference",))
     with pytest.raises(DataError, match=r"method dpo does not.*takes preference.*Set method to sft"):
         METHODS["dpo"]().dataset_type(("prompt-completion", "language-modeling"))
@@ -166,17 +166,54 @@ def test_rewards() -> None:
         assert REWARDS[name]([answer, answer], [reference, reference], rule) == [worth, worth], (name, answer)
 
 
-def test_a_reference_is_the_named_column_the_first_or_a_sentence() -> None:
-    encoder = encoder_of(chat_tokenizer())
-    row = {"prompt": turns("2+2?"), "reference": {"answer": 4, "hint": "even"}}
+VERL = {"data_source": "x", "reward_model": {"style": "rule", "ground_truth": "3"}}
+COMPARED: list[tuple[dict[str, Any], dict[str, Any], str | None, str, str]] = [
+    # settings, columns, the column that is the answer, the one that is taken, and its text
+    ({}, {"id": "7", "answer": 4, "hint": "even"}, None, "answer", "4"),
+    ({}, {"id": "7", "reply": "r", "answer": "4"}, "reply", "reply", "r"),
+    ({"reference_column": "hint"}, {"answer": 4, "hint": "even"}, "answer", "hint", "even"),
+    ({"reference_column": "a[1].b"}, {"a": [{}, {"b": 2.5}], "answer": "4"}, "answer", "a[1].b", "2.5"),
+    ({"reference_column": "a.b"}, {"a.b": "of that name", "a": {"b": "x"}}, None, "a.b", "of that name"),
+    ({}, VERL, None, "reward_model.ground_truth", "3"),
+    ({}, {"source": "x", "Final_Answer": " 3 "}, None, "Final_Answer", " 3 "),
+    ({}, {"completion": "c", "label": "l", "ground_truth": "g", "solution": "s"}, None, "solution", "s"),
+    ({"reward_func": "length"}, {"answer": {"text": "4"}}, None, "answer", ""),
+]
 
-    def reference(method: Method, given: dict[str, Any]) -> str:
-        return str(method.encode([given], encoder)[0].extra["reference"])
 
-    assert reference(METHODS["grpo"](), row) == "4"
-    assert reference(METHODS["grpo"](reference_column="hint"), row) == "even"
-    assert reference(METHODS["grpo"](reward_func="length"), {"prompt": turns("hi")}) == ""
-    with pytest.raises(DataError, match=r"this row has none.*there are: answer, hint"):
-        reference(METHODS["grpo"](reference_column="no"), row)
+def compared(method: Method, row: dict[str, Any]) -> tuple[str | None, str]:
+    extra = method.encode([{"prompt": turns("2+2?"), **row}], encoder_of(chat_tokenizer()))[0].extra
+    return extra.get("reference_column"), extra["reference"]
+
+
+@pytest.mark.parametrize(("settings", "columns", "answer", "name", "text"), COMPARED)
+def test_a_reference_is_the_named_column_the_answers_or_one_of_a_usual_name(
+    settings: dict[str, Any], columns: dict[str, Any], answer: str | None, name: str, text: str
+) -> None:
+    row = {"reference": columns} | ({} if answer is None else {"answer_column": answer})
+    assert compared(METHODS["grpo"](**settings), row) == (name, text)
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "sentence"),
+    [
+        ({"id": "7", "title": "t", "answers": {"text": ["a"]}}, {}, r"no column is known.*there are: id, title, ans"),
+        ({}, {}, r"no column is known.*there are: none"),
+        ({"answer": "4", "hint": "even"}, {"reference_column": "no"}, r"with no, which has no value.*\(answer, hint"),
+        ({"answer": None, "solution": "4"}, {}, r"with answer, which has no value"),
+        ({"answer": " ", "solution": "4"}, {}, r"with answer, which has no value"),
+        ({"answer": {"value": "4"}}, {}, r"is {'value': '4'} \(dict\) and no text.*such as answer\.value"),
+        ({"gold": ["4"]}, {"reference_column": "gold"}, r"is \['4'\] \(list\) and no text.*such as gold\[0\]"),
+    ],
+)
+def test_no_reference_is_a_sentence_not_another_column(
+    columns: dict[str, Any], settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        compared(METHODS["grpo"](**settings), {"reference": columns})
+
+
+def test_grpo_needs_no_reference_for_a_rule_and_takes_no_tools() -> None:
+    assert compared(METHODS["grpo"](reward_func="length"), {}) == (None, "")
     with pytest.raises(DataError, match="asks its prompts without tools"):
-        reference(METHODS["grpo"](), {**row, "tools": [{}]})
+        compared(METHODS["grpo"](), {"reference": {"answer": "4"}, "tools": [{}]})

@@ -116,8 +116,9 @@ def test_the_steps_are_those_of_the_ready_card(looked: Looked, settings: Setting
 
 def test_packed_blocks_hold_every_trained_token_once(looked: Looked, settings: Settings) -> None:
     config, scan = looked(method={"packing": True})
-    rows, first = packed.block_rows(config, settings, first=0, count=1000)
-    assert first == 0 and packed.packs(config)
+    shown = packed.shown_blocks(config, settings, at=0, count=1000)
+    rows = shown.rows
+    assert shown.at == 0 and shown.of == len(rows) and packed.packs(config)
     ids = [row["lanes"][0]["ids"] for row in rows]
     assert all(len(one) <= 64 for one in ids)
     report = doctor.Reports().of(config, scan)
@@ -126,3 +127,7 @@ def test_packed_blocks_hold_every_trained_token_once(looked: Looked, settings: S
     assert len(names) == len(set(names)) == 20
     borders = rows[0]["lanes"][0]["borders"]
     assert borders[0] == 0 and borders == sorted(set(borders))
+    for position in (0, 7, 19):  # a row leads to the block that holds it
+        there = packed.shown_blocks(config, settings, at=0, count=1, position=position)
+        assert scan.corpus.where(position) in there.rows[0]["lanes"][0]["names"]
+    assert packed.shown_blocks(config, settings, at=10_000, count=1).at == shown.of - 1

@@ -18,6 +18,7 @@ from studio.data.doctor.near_duplicates import NearDuplicates
 from studio.data.doctor.overlap import Overlap
 from studio.data.doctor.personal import Personal
 from studio.data.doctor.placeholders import Placeholders
+from studio.data.doctor.reasoning_ignored import ReasoningIgnored
 from studio.data.doctor.roles import RoleOrder
 from studio.data.doctor.same_pair import SamePair
 from studio.data.doctor.scripts import Scripts
@@ -34,9 +35,9 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
         Unusable(), Vocabulary(), MisalignedLabels(), Untrained(), Dropped(), Cut(), EndOfTurn(), DoubleEnds(),
-        TemplateTokens(), ToolsIgnored(), ToolCalls(), RoleOrder(), EmptyTurns(), SamePair(), LabelBalance(),
-        ControlTokens(), Placeholders(), Overlap(), Duplicates(), NearDuplicates(), Secrets(), Personal(), Encoding(),
-        Lengths(), Scripts(),
+        TemplateTokens(), ToolsIgnored(), ToolCalls(), ReasoningIgnored(), RoleOrder(), EmptyTurns(), SamePair(),
+        LabelBalance(), ControlTokens(), Placeholders(), Overlap(), Duplicates(), NearDuplicates(), Secrets(),
+        Personal(), Encoding(), Lengths(), Scripts(),
     )
 }  # fmt: skip
 

@@ -94,6 +94,8 @@ class Context:
     template_pieces: tuple[tuple[str, int], ...] = ()  # control tokens of the template that fall apart, and in how many
     ignores_tools: bool = False  # the chat template writes no tools
     ignores_calls: bool = False  # nor the calls of them
+    ignores_reasoning: bool = False  # nor the thoughts beside an answer
+    ignores_earlier_reasoning: bool = False  # but for those of the last answer
     most_positions: int | None = None  # the longest row the model can take, where it says so
 
     @classmethod
@@ -116,7 +118,7 @@ class Context:
             format=format,
             embedding_size=embedding_size,
             most_positions=most_positions,
-            **facts_of_tokenizer(tokenizer),
+            **facts_of_tokenizer(tokenizer, answers=getattr(method, "assistant_only_loss", False)),
         )
 
 

@@ -15,8 +15,8 @@ QUESTION, ANSWER = "What is asked here", "what is answered"
 _MARKERS = re.compile(r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:start|end)_of_\w{1,24}>|</?s>|<(?:bos|eos)>")
 
 
-def facts_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """The fields of a Context that are the tokenizer's."""
+def facts_of_tokenizer(tokenizer: PreTrainedTokenizerBase, *, answers: bool = False) -> dict[str, Any]:
+    """The fields of a Context that are the tokenizer's. `answers`: each of the assistant's turns is trained."""
     added = {
         int(number): str(token.content) for number, token in tokenizer.added_tokens_decoder.items() if token.special
     }
@@ -34,6 +34,8 @@ def facts_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         "template_pieces": _pieces(tokenizer, rendered),
         "ignores_tools": encoder.ignores_tools,
         "ignores_calls": encoder.ignores_tool_calls,
+        "ignores_reasoning": encoder.ignores_reasoning,
+        "ignores_earlier_reasoning": encoder.ignores_earlier_reasoning(answers=answers),
     }
 
 

@@ -18,7 +18,7 @@ class Reading:
     """`roles` holds for each row the roles of each of its conversations; nothing for rows of plain text.
 
     `texts` are all texts in the order of rows, `text_rows` the row each belongs to. `empty` are rows with a turn or
-    an answer without text. `callers` are rows with tools or with calls of tools.
+    an answer without text. `callers` are rows with tools or with calls of tools, `thinkers` those with thoughts.
     """
 
     texts: list[str]
@@ -26,11 +26,12 @@ class Reading:
     roles: list[tuple[Roles, ...]]
     empty: list[int]
     callers: list[int]
+    thinkers: list[int]
 
 
 def read(rendered: Sequence[dict[str, Any] | None]) -> Reading:
     """One pass over some rows."""
-    found = Reading([], [], [], [], [])
+    found = Reading([], [], [], [], [], [])
     for number, columns in enumerate(rendered):
         if columns is None:
             found.roles.append(())
@@ -88,6 +89,7 @@ def _beside(turn: dict[str, Any], number: int, found: Reading) -> None:
         if turn.get(key):
             found.texts.append(str(turn[key]))
             found.text_rows.append(number)
+            found.thinkers.append(number)
     if turn.get("tool_calls"):
         found.callers.append(number)
 

@@ -173,7 +173,7 @@ def build_report(marks: dict[str, Marks], view: View, *, before: Report | None =
         about=not (exact and sure.all()),
         length=facts.length.max(axis=1, initial=0).astype("int64"),
         supervised_by_row=supervised,
-        over=(facts.length - kept).sum(axis=1) * alive,
+        over=(facts.length - kept).sum(axis=1),
         max_length=view.max_length,
         truncation_mode=view.truncation_mode,
         curve=before.curve if before is not None and _same(before, view) else curve(view),

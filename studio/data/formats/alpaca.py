@@ -19,9 +19,9 @@ class Alpaca(Conversation):
     takes_template: ClassVar[bool] = True
     answer: ClassVar[str] = "output"
     roles: ClassVar[tuple[Role, ...]] = (
-        Role("instruction", True, ("instruction",)),
+        Role("instruction", True, ("instruction", "指令")),
         INPUT_ROLE,
-        Role("output", True, ("output", "response")),
+        Role("output", True, ("output", "response", "输出")),
         SYSTEM_ROLE,
         HISTORY_ROLE,
         TOOLS_ROLE,

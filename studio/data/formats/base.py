@@ -9,12 +9,12 @@ from functools import cached_property
 from types import UnionType
 from typing import Any, ClassVar
 
-from studio.data.formats.paths import follow, path_of
 from studio.data.formats.placeholders import fill
 from studio.data.formats.prompt_template import PromptTemplate, read_template
 from studio.data.formats.tools import parse_tools
 from studio.errors import DataError
 from studio.methods.base import DatasetType
+from studio.methods.paths import cell_of
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, str]  # role -> column
@@ -36,10 +36,10 @@ class Role:
     candidates: tuple[str, ...]
 
 
-SYSTEM_ROLE = Role("system", False, ("system", "system_prompt"))
+SYSTEM_ROLE = Role("system", False, ("system", "system_prompt", "system_instruction", "systeminstruction"))
 HISTORY_ROLE = Role("history", False, ("history",))
 TOOLS_ROLE = Role("tools", False, ("tools", "functions"))
-INPUT_ROLE = Role("input", False, ("input", "context"))
+INPUT_ROLE = Role("input", False, ("input", "context", "输入"))
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,15 @@ class Rendering:
         return checked
 
     def reference(self, row: Row, *, answer: str = "") -> dict[str, Any]:
-        """What a reward may compare with: the columns as they are, but for those of roles other than the answer's."""
+        """What a reward may compare with: the columns as they are, but for those of roles other than the answer's,
+        and the name of the column that is the answer, where one is."""
         used = {column for role, column in self.columns.items() if role != answer} | {"chat_template_kwargs"}
         kept = {column: value for column, value in row.items() if column not in used}
         column = self.columns.get(answer)
-        if column is not None and column not in row:
-            kept[answer] = cell_of(row, column)
-        return kept
-
-
-def cell_of(row: Row, column: str) -> Any:
-    """The value in a column, or at a path where there is no such column."""
-    value = row.get(column)
-    if value is None and ("." in column or "[" in column) and column not in row:
-        path = path_of(column)
-        return None if path is None else follow(row, path)
-    return value
+        if column is None:
+            return {"reference": kept}
+        kept.setdefault(column, cell_of(row, column))
+        return {"reference": kept, "answer_column": column}
 
 
 def cells_are(kinds: type | UnionType, columns: Columns, sample: Sequence[Row], *roles: str) -> bool:

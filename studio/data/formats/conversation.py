@@ -49,10 +49,11 @@ class Conversation(Format):
         last = next((number for number in range(len(turns) - 1, -1, -1) if turns[number]["role"] == ASSISTANT), None)
         prompt = turns if last is None else turns[:last]
         extras, remarks = extras_of(prompt, row, how)
-        reference = how.reference(row, answer=self.answer)
+        compared = how.reference(row, answer=self.answer)
         if last is not None and not self.answer:
-            reference.setdefault("answer", turns[last]["content"])
-        return Rendered.of({"prompt": nonempty(prompt), "reference": reference, **extras}, how, remarks)
+            compared["reference"].setdefault("answer", turns[last]["content"])
+            compared["answer_column"] = "answer"
+        return Rendered.of({"prompt": nonempty(prompt), **compared, **extras}, how, remarks)
 
 
 def checked(turns: list[Message]) -> Remarks:

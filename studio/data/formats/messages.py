@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from studio.data.formats.base import SYSTEM_ROLE, TOOLS_ROLE, Columns, Rendering, Role, Row
 from studio.data.formats.conversation import Conversation, with_system
-from studio.data.formats.turns import Message, first_turn, read_turns
+from studio.data.formats.turns import SYSTEM, Message, first_turn, read_turns
 
 
 class Messages(Conversation):
@@ -15,7 +15,7 @@ class Messages(Conversation):
 
     name: ClassVar[str] = "messages"
     roles: ClassVar[tuple[Role, ...]] = (
-        Role("messages", True, ("messages", "conversations", "conversation", "chat", "dialogue")),
+        Role("messages", True, ("messages", "conversations", "conversation", "chat", "dialogue", "contents")),
         SYSTEM_ROLE,
         TOOLS_ROLE,
     )
@@ -25,4 +25,13 @@ class Messages(Conversation):
 
     def turns(self, row: Row, how: Rendering) -> list[Message]:
         turns = read_turns(how.cell(row, "messages"), where=how.columns["messages"])
-        return with_system(turns, how.text(row, "system", required=False)) if "system" in how.columns else turns
+        return with_system(turns, _system(row, how)) if "system" in how.columns else turns
+
+
+def _system(row: Row, how: Rendering) -> str:
+    """The system column's text; Gemini has a turn there, {"parts": [{"text": ...}]}."""
+    value = how.cell(row, "system")
+    if isinstance(value, dict) and "parts" in value:
+        turn = {"role": SYSTEM, "parts": value["parts"]}
+        return str(read_turns(turn, where=how.columns["system"], whole=False)[0]["content"])
+    return how.text(row, "system", required=False)

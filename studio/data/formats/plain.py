@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from studio.data.formats.base import Columns, Format, Rendered, Rendering, Role, Row, cell_of, cells_are, plain_text
+from studio.data.formats.base import Columns, Format, Rendered, Rendering, Role, Row, cells_are, plain_text
 from studio.data.formats.tools import NONE
 from studio.errors import ConfigError, DataError
 from studio.methods.base import DatasetType
+from studio.methods.paths import cell_of
 
 
 class Text(Format):
@@ -44,7 +45,7 @@ def templated(row: Row, how: Rendering, *, answer: str) -> Rendered:
     """A question and its answer as plain text, by the prompt template."""
     prompt, remarks = templated_prompt(row, how)
     if how.dataset_type == "prompt-only":
-        return Rendered.of({"prompt": prompt, "reference": how.reference(row, answer=answer)}, how, remarks)
+        return Rendered.of({"prompt": prompt, **how.reference(row, answer=answer)}, how, remarks)
     return as_text(prompt, how.text(row, answer), how, remarks)
 
 

@@ -25,6 +25,10 @@ from studio.errors import DataError
 from studio.methods.base import DatasetType
 
 LANES = ("chosen", "rejected")
+CHOSEN = ("chosen", "response_chosen", "chosen_response", "answer_chosen", "response_j", "preferred_output")
+REJECTED = (
+    "rejected", "response_rejected", "rejected_response", "answer_rejected", "response_k", "non_preferred_output",
+)  # fmt: skip
 
 
 class Preference(Format):
@@ -35,8 +39,8 @@ class Preference(Format):
     takes_template: ClassVar[bool] = True
     roles: ClassVar[tuple[Role, ...]] = (
         Role("prompt", False, ("prompt", "conversations", "conversation", "messages", *PROMPTS[1:])),
-        Role("chosen", True, ("chosen", "response_chosen", "chosen_response", "answer_chosen")),
-        Role("rejected", True, ("rejected", "response_rejected", "rejected_response", "answer_rejected")),
+        Role("chosen", True, CHOSEN),
+        Role("rejected", True, REJECTED),
         INPUT_ROLE,
         SYSTEM_ROLE,
         HISTORY_ROLE,
@@ -51,6 +55,7 @@ class Preference(Format):
             prompt, remarks = templated_prompt(row, how)
             return Rendered.of({"prompt": prompt, **_texts(row, how)}, how, remarks)
         cells = {lane: turns_or_text(how.cell(row, lane)) for lane in ("prompt", *LANES)}
+        cells["prompt"], tools = asked_in(cells["prompt"])
         if is_plain(how.columns, *LANES) and not any(is_turns(value) for value in cells.values()):
             return _plain(row, how)
         if _holds_prompt(cells):
@@ -60,9 +65,21 @@ class Preference(Format):
                 raise DataError("There is no prompt: no column has it, and the two answers do not begin with it.")
             shared = prompt_turns(cells["prompt"], row, how)
             chosen, rejected = (answer_turns(cells[lane], row, how, lane) for lane in LANES)
+        if tools:
+            shared[0]["tools"] = tools
         extras, remarks = extras_of([*shared, *chosen, *rejected], row, how)
         columns = {"prompt": nonempty(shared), "chosen": chosen, "rejected": rejected, **extras}
         return Rendered.of(columns, how, remarks)
+
+
+def asked_in(value: Any) -> tuple[Any, Any]:
+    """A prompt's cell, and the tools beside its messages where it is a whole request: {"messages": ..., "tools": ...}.
+
+    Source: https://platform.openai.com/docs/guides/direct-preference-optimization
+    """
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        return value["messages"], value.get("tools")
+    return value, None
 
 
 def extract_prompt(chosen: Any, rejected: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from studio.data.formats.alpaca import asked, read_history
 from studio.data.formats.base import (
     HISTORY_ROLE,
+    INPUT_ROLE,
     SYSTEM_ROLE,
     TOOLS_ROLE,
     Columns,
@@ -16,16 +17,27 @@ from studio.data.formats.base import (
     Rendering,
     Role,
     Row,
-    cell_of,
     cells_are,
 )
 from studio.data.formats.conversation import check_answer, checked, extras_of, nonempty, with_system
 from studio.data.formats.plain import as_text, refuse_turns, templated
 from studio.data.formats.turns import Message, is_turns, read_prompt, read_turns, turns_or_text
 from studio.methods.base import DatasetType
+from studio.methods.paths import cell_of
 
-PROMPTS = ("prompt", "question", "query", "instruction", "problem", "input", "inputs")
-COMPLETIONS = ("completion", "answer", "response", "output", "solution", "target", "targets")
+PROMPTS = (
+    "prompt", "question", "query", "instruction", "problem", "input", "inputs",
+    "提示", "问题", "指令", "输入",
+)  # fmt: skip
+COMPLETIONS = (
+    "completion", "answer", "response", "output", "solution", "target", "targets",
+    "回复", "回答", "答案", "输出",
+)  # fmt: skip
+# Columns that are a prompt and its completion only side by side: alone a text is a document, and a user has a name.
+PAIRS = (
+    ("q", "a"), ("user", "assistant"), ("human", "assistant"), ("document", "summary"), ("article", "summary"),
+    ("dialogue", "summary"), ("text", "summary"), ("content", "summary"),
+)  # fmt: skip
 _TURNS = frozenset({"system", "history", "tools", "input"})  # roles that only conversations have
 
 
@@ -40,10 +52,17 @@ class PromptCompletion(Format):
     roles: ClassVar[tuple[Role, ...]] = (
         Role("prompt", True, PROMPTS),
         Role("completion", True, COMPLETIONS),
+        INPUT_ROLE,
         SYSTEM_ROLE,
         HISTORY_ROLE,
         TOOLS_ROLE,
     )
+
+    def assign(self, available: Sequence[str], overrides: Columns) -> dict[str, str]:
+        """An input joins a question, not the text of columns named prompt and completion, unless it is chosen."""
+        found = paired(super().assign(available, overrides), available, overrides)
+        alone = {role: column for role, column in found.items() if role != "input"}
+        return alone if "input" not in overrides and is_plain(alone, "completion") else found
 
     def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
         return cells_are(str | list, columns, sample, "prompt", "completion")
@@ -61,8 +80,8 @@ class PromptCompletion(Format):
         prompt = prompt_turns(question, row, how)
         if how.dataset_type == "prompt-only":
             extras, remarks = extras_of(prompt, row, how)
-            reference = how.reference(row, answer="completion")
-            return Rendered.of({"prompt": nonempty(prompt), "reference": reference, **extras}, how, remarks)
+            compared = how.reference(row, answer="completion")
+            return Rendered.of({"prompt": nonempty(prompt), **compared, **extras}, how, remarks)
         answer = answer_turns(answered, row, how, "completion")
         turns = [*prompt, *answer]
         remarks = checked(turns)
@@ -70,6 +89,17 @@ class PromptCompletion(Format):
         if how.dataset_type == "language-modeling":
             return Rendered.of({"messages": turns, **extras}, how, remarks + more)
         return Rendered.of({"prompt": prompt, "completion": answer, **extras}, how, remarks + more)
+
+
+def paired(found: dict[str, str], available: Sequence[str], overrides: Columns) -> dict[str, str]:
+    """With two columns that are prompt and completion side by side, where neither is found under a name of its own."""
+    if {"prompt", "completion", "messages"} & (found.keys() | overrides.keys()):
+        return found
+    by_name = {column.strip().lower(): column for column in reversed(available)}
+    for prompt, completion in PAIRS:
+        if prompt in by_name and completion in by_name:
+            return {"prompt": by_name[prompt], "completion": by_name[completion], **found}
+    return found
 
 
 def is_plain(columns: Columns, *answers: str) -> bool:
@@ -114,5 +144,5 @@ def _plain(row: Row, how: Rendering) -> Rendered:
     refuse_turns(how)
     prompt = how.text(row, "prompt")
     if how.dataset_type == "prompt-only":
-        return Rendered.of({"prompt": prompt, "reference": how.reference(row, answer="completion")}, how)
+        return Rendered.of({"prompt": prompt, **how.reference(row, answer="completion")}, how)
     return as_text(prompt, how.text(row, "completion"), how)

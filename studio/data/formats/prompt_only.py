@@ -46,14 +46,14 @@ class PromptOnly(Format):
         return kind_of(columns, sample)
 
     def render(self, row: Row, how: Rendering) -> Rendered:
-        reference = how.reference(row)
+        compared = how.reference(row)
         if how.template is not None:
             text, remarks = templated_prompt(row, how)
-            return Rendered.of({"prompt": text, "reference": reference}, how, remarks)
+            return Rendered.of({"prompt": text, **compared}, how, remarks)
         asked = turns_or_text(how.cell(row, "prompt"))
         if is_plain(how.columns) and not is_turns(asked):
             refuse_turns(how)
-            return Rendered.of({"prompt": how.text(row, "prompt"), "reference": reference}, how)
+            return Rendered.of({"prompt": how.text(row, "prompt"), **compared}, how)
         prompt = prompt_turns(asked, row, how)
         extras, remarks = extras_of(prompt, row, how)
-        return Rendered.of({"prompt": nonempty(prompt), "reference": reference, **extras}, how, remarks)
+        return Rendered.of({"prompt": nonempty(prompt), **compared, **extras}, how, remarks)

@@ -1,21 +1,25 @@
-"""input_ids with labels: rows that somebody has tokenized already. Knows nothing of whose tokens they are."""
+"""input_ids with labels or masks: rows that somebody has tokenized already. Knows nothing of whose tokens they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any, ClassVar
 
-from studio.data.formats.base import Columns, Format, NothingToTrain, Rendered, Rendering, Role, Row, cell_of
+from studio.data.formats.base import Columns, Format, NothingToTrain, Rendered, Rendering, Role, Row
 from studio.data.formats.tools import read_json
 from studio.errors import ConfigError, DataError
 from studio.methods.base import DatasetType
+from studio.methods.paths import cell_of
 
 MASKED = -100  # a label that is not in the loss
 LARGEST = 2**31 - 1
+MASKS = ("completion_mask", "assistant_masks")  # TRL's: 1 for a token in the loss
 
 
 class Tokenized(Format):
-    """Without labels every token is trained; what the attention mask leaves out is no token of the row."""
+    """A token is trained where its label and every mask say so, as TRL has it: without any of them every token is.
+    What the attention mask leaves out is no token of the row."""
 
     name: ClassVar[str] = "tokenized"
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("tokenized",)
@@ -23,6 +27,8 @@ class Tokenized(Format):
         Role("input_ids", True, ("input_ids",)),
         Role("labels", False, ("labels",)),
         Role("attention_mask", False, ("attention_mask",)),
+        Role("completion_mask", False, ("completion_mask", "loss_mask")),
+        Role("assistant_masks", False, ("assistant_masks", "assistant_mask", "assistant_tokens_mask")),
     )
 
     def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
@@ -38,15 +44,42 @@ class Tokenized(Format):
         ids = _numbers(row, how, "input_ids", least=0)
         if not ids:
             raise NothingToTrain(DataError("A row without tokens is left out of training."))
-        labels = _numbers(row, how, "labels", least=MASKED, like=ids)
-        mask = _numbers(row, how, "attention_mask", least=0, like=ids)
-        labels = list(ids) if labels is None else labels
+        labels = _labels(row, how, ids)
+        seen = _mask(row, how, "attention_mask", like=ids)
         remarks: tuple[DataError, ...] = ()
-        if mask is not None and not all(mask):
-            ids = [one for one, seen in zip(ids, mask, strict=True) if seen]
-            labels = [one for one, seen in zip(labels, mask, strict=True) if seen]
+        if seen is not None and not all(seen):
+            ids, labels = list(compress(ids, seen)), list(compress(labels, seen))
             remarks = (DataError("Tokens that the attention mask leaves out (padding) are taken away."),)
+            if not ids:
+                raise NothingToTrain(DataError("A row without tokens is left out of training."))
         return Rendered({"input_ids": ids, "labels": labels}, remarks)
+
+
+def _labels(row: Row, how: Rendering, ids: list[int]) -> list[int]:
+    """The row's labels, or its tokens where it has none, but for what a mask leaves out of the loss."""
+    written = _numbers(row, how, "labels", least=MASKED, like=ids)
+    labels = list(ids) if written is None else written
+    for role in MASKS:
+        if role not in how.columns:
+            continue
+        trained = _mask(row, how, role, like=ids)
+        if trained is None and written is None:
+            raise DataError("The column {column!r} has no value.", column=how.columns[role])
+        if trained is not None:
+            labels = [label if kept else MASKED for label, kept in zip(labels, trained, strict=True)]
+    return labels
+
+
+def _mask(row: Row, how: Rendering, role: str, *, like: list[int]) -> list[int] | None:
+    """A cell of 0 and 1, one for each token; None where it has no value."""
+    mask = _numbers(row, how, role, least=-LARGEST, like=like)
+    if mask is not None and not set(mask) <= {0, 1}:
+        raise DataError(
+            "The column {column!r} holds {number}, and a mask has only 0 and 1. Write 1 for each token that counts.",
+            column=how.columns[role],
+            number=next(one for one in mask if one not in (0, 1)),
+        )
+    return mask
 
 
 def _listed(value: Any) -> Any:

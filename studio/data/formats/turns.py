@@ -1,7 +1,8 @@
 """Cells that hold turns -> checked messages as chat templates take them. Knows nothing of what a method makes of them.
 
-One reader for all layouts: `role` and `content` or `from` and `value`, content as text or typed parts, tools called
-in turns of their own, in `tool_calls`, or (as ChatGLM has them) together with what they answered.
+One reader for all layouts: `role` and `content` or `from` and `value` (also `text`, or Gemini's `parts`), content as
+text or typed parts, tools called in turns of their own, in `tool_calls`, or (as ChatGLM has them) together with what
+they answered.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from studio.data.formats.base import Row, cell_of, plain_text
+from studio.data.formats.base import Row, plain_text
 from studio.data.formats.tools import NONE, parse_calls, read_json
 from studio.errors import DataError
+from studio.methods.paths import cell_of
 
 Message = dict[str, Any]  # {"role", "content"} and where there are such: tool_calls, name, tool_call_id, train, ...
 SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
@@ -29,7 +31,9 @@ ROLES: dict[str, str] = {name: role for role, names in _SPEAKERS.items() for nam
 _PLAIN = {name: role for name, role in ROLES.items() if role != CALL}  # whose words are the message
 _THOUGHTS = {"reasoning_content": "reasoning_content", "reasoning": "reasoning_content", "thinking": "thinking"}
 _PART_TEXTS = ("text", "value", "content", "reasoning", "thinking")
+_WORDS = {"from": ("value", "content", "text"), "role": ("content", "value", "text", "parts")}
 _WEIGHTS = ("weight", "loss_weight")
+_SWITCHES = {"train": False, "training": False, "loss": False, "masked": True}  # and what leaves a turn out of the loss
 
 
 def read_turns(value: Any, *, where: str, whole: bool = True) -> list[Message]:
@@ -61,7 +65,9 @@ def read_prompt(value: Any, *, where: str) -> list[Message]:
 
 def keys_of(turn: Mapping[str, Any]) -> tuple[str, str]:
     """What turns like this one call the speaker and the words."""
-    return ("from", "value") if "from" in turn and "role" not in turn else ("role", "content")
+    speaker = "from" if "from" in turn and "role" not in turn else "role"
+    names = _WORDS[speaker]
+    return speaker, next((name for name in names if turn.get(name) is not None), names[0])
 
 
 def turn_list(value: Any, *, where: str) -> list[dict[str, Any]]:
@@ -197,9 +203,12 @@ def _read_marks(turn: Mapping[str, Any], found: Message, *, where: str) -> None:
             found[key] = value
     if turn.get("tools") not in NONE and found["role"] == SYSTEM:
         found["tools"] = turn["tools"]
-    trained = turn.get("train")
-    if trained is not None and not isinstance(trained, bool):
-        raise DataError("A turn has {key}: {value!r}; there are true and false.", key="train", value=trained)
+    trained = True
+    for key, off in _SWITCHES.items():
+        switch = turn.get(key)
+        if switch is not None and not isinstance(switch, bool):
+            raise DataError("A turn has {key}: {value!r}; there are true and false.", key=key, value=switch)
+        trained = trained and switch is not off
     for key in _WEIGHTS:
         weight = turn.get(key)
         if weight not in (None, 0, 1):
@@ -210,7 +219,7 @@ def _read_marks(turn: Mapping[str, Any], found: Message, *, where: str) -> None:
             )
         if weight is not None and weight == 0:
             trained = False
-    if trained is False:
+    if not trained:
         found["train"] = False
 
 
@@ -220,7 +229,7 @@ def _read_parts(parts: list[Any], found: Message, *, where: str) -> None:
     thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
     for part in parts:
-        kind = part.get("type", "text") if isinstance(part, dict) else type(part).__name__
+        kind = _kind_of(part)
         if kind in ("text", "input_text", "output_text") and isinstance(part, dict):
             texts.append(_part_text(part, kind, where))
         elif kind in ("reasoning", "thinking"):
@@ -237,6 +246,16 @@ def _read_parts(parts: list[Any], found: Message, *, where: str) -> None:
         found["reasoning_content"] = "".join(thoughts)
     if calls:
         found["tool_calls"] = calls
+
+
+def _kind_of(part: Any) -> str:
+    """A part's type; Gemini's have none, and say with their first key what they are."""
+    if not isinstance(part, dict):
+        return type(part).__name__
+    if "type" in part or not part:
+        return str(part.get("type", "text"))
+    kind = "text" if any(part.get(key) is not None for key in _PART_TEXTS) else next(iter(part))
+    return "thinking" if kind == "text" and part.get("thought") is True else kind
 
 
 def _are_parts(content: list[Any]) -> bool:

@@ -16,7 +16,6 @@ from studio.data.formats.base import (
     Rendering,
     Role,
     Row,
-    cell_of,
 )
 from studio.data.formats.conversation import check_answer, extras_of, nonempty, with_system
 from studio.data.formats.plain import refuse_turns, templated_prompt
@@ -26,13 +25,17 @@ from studio.data.formats.prompt_completion import (
     answer_turns,
     is_plain,
     kind_of,
+    paired,
     prompt_turns,
 )
 from studio.data.formats.turns import Message, first_turn, is_turns, read_turns, turns_or_text
 from studio.errors import DataError
 from studio.methods.base import DatasetType
+from studio.methods.paths import cell_of
 
-LABELS = {"true": True, "1": True, "false": False, "0": False}  # as a CSV holds them; True is 1
+LABELS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}  # as a CSV holds them
+# What judges an answer too, but does not say so as true and false; other words may be of any kind (sports, politics).
+JUDGEMENTS = frozenset({"good", "bad", "chosen", "rejected", "desirable", "undesirable", "-1", "-1.0"})
 
 
 class UnpairedPreference(Format):
@@ -57,10 +60,14 @@ class UnpairedPreference(Format):
         needed = ("label",) if "messages" in columns else ("prompt", "completion", "label")
         return [role for role in needed if role not in columns]
 
+    def assign(self, available: Sequence[str], overrides: Columns) -> dict[str, str]:
+        return paired(super().assign(available, overrides), available, overrides)
+
     def fits(self, columns: Columns, sample: Sequence[Row]) -> bool:
+        """Also where the labels are no true and false, so that no bad answer is taught for want of a word."""
         labels = [cell_of(row, columns["label"]) for row in sample]
         present = [value for value in labels if value is not None]
-        if not present or any(label_of(value) is None for value in present):
+        if not present or not all(is_judgement(value) for value in present):
             return False
         return "messages" not in columns or bool(first_turn(columns["messages"], sample))
 
@@ -71,7 +78,8 @@ class UnpairedPreference(Format):
         label = label_of(how.cell(row, "label"))
         if label is None:
             raise DataError(
-                "The label is {value}; there are true (a good answer) and false.",
+                "The label is {value}, which is neither true nor false. "
+                "Write true (or 1) for a good answer, and false (or 0) for a bad one.",
                 value=repr(how.cell(row, "label"))[:40],
             )
         if "messages" in how.columns:
@@ -95,12 +103,17 @@ class UnpairedPreference(Format):
 
 
 def label_of(value: Any) -> bool | None:
-    """true and false, 1 and 0, or these as text; None for anything else."""
+    """true and false, 1 and 0 (also 1.0 and 0.0), or these as text; None for anything else."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
         return LABELS.get(value.strip().lower())
-    return bool(value) if isinstance(value, int) and value in (0, 1) else None
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
+
+
+def is_judgement(value: Any) -> bool:
+    """Whether a label says that an answer is good or bad, in whatever words."""
+    return label_of(value) is not None or str(value).strip().lower() in JUDGEMENTS
 
 
 def _judged(row: Row, how: Rendering) -> tuple[list[Message], list[Message]]:

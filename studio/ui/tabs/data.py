@@ -92,7 +92,7 @@ def _wire(page: Page, parts: Parts) -> None:
     def store(path: str | None) -> tuple[str, str]:
         return (str(store_upload(Path(path), page.services.settings)) if path else ""), ""
 
-    seen = [parts.doctor, parts.bars, parts.timer]
+    seen = [parts.doctor, parts.bars, parts.timer, page.refs["tick-data"]]
     asked = draft.components(*NEEDS)
     # `.then` and not a second listener: those of one click run one after the other, and the preview comes first.
     for events, keep in _events(page, parts):
@@ -152,9 +152,10 @@ def _seeded(kind: str, stored: str, path: str, hub: str, split: str, mix: str) -
 
 
 def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
-    """[the doctor's card, the histogram, the timer] for the form as it stands; begins the look where it is not."""
+    """[the doctor's card, the histogram, the timer, the tab's tick] for the form as it stands; begins the look where
+    it is not."""
     lang, services = here(), page.services
-    nothing = [doctor.empty(lang), histogram.empty(), gr.Timer(active=False)]
+    nothing = [doctor.empty(lang), histogram.empty(), gr.Timer(active=False), gr.skip()]
     try:
         config = page.draft.read(values, *NEEDS)
         if not services.warmed.is_set() or not_here(config, services.settings):
@@ -163,13 +164,14 @@ def _examined(page: Page, values: Values, reports: doctor.Reports) -> list[Any]:
         services.previewed.keep()
         if look.scan is None:
             going = look.error is None and not look.stopped
-            bars = histogram.looking() if going else histogram.empty()
-            return [doctor.payload(lang, look, config, None), bars, gr.Timer(active=going)]
+            bars = histogram.looking(config) if going else histogram.empty()
+            return [doctor.payload(lang, look, config, None), bars, gr.Timer(active=going), gr.skip()]
         report = reports.of(config, look.scan)
     except StudioError:  # said in the card above, where the rows are
         return nothing
     shown = histogram.payload(lang, report, config, services.settings)
-    return [doctor.payload(lang, look, config, report), shown, gr.Timer(active=False)]
+    tick = "" if report.blocking else gr.skip()
+    return [doctor.payload(lang, look, config, report), shown, gr.Timer(active=False), tick]
 
 
 def _wire_levers(page: Page, parts: Parts, seen: list[Any], reports: doctor.Reports) -> None:

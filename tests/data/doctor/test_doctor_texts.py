@@ -121,6 +121,28 @@ def test_tools_that_the_template_does_not_write() -> None:
     )
 
 
+def test_thoughts_that_the_template_does_not_write() -> None:
+    thought = assistant("a", reasoning_content="hm")
+    rows = [
+        GOOD,
+        {"prompt": [user("q")], "completion": [thought]},
+        {"prompt": [user("q"), thought, user("q")], "completion": [assistant("a")]},
+        {"messages": [user("q"), assistant("a", thinking="hm"), {"role": "tool", "content": "1"}, assistant("a")]},
+    ]
+    assert context_for().ignores_reasoning  # the starter's template knows none
+    patient = Patient(rows, encoded=[None] * 4)
+    assert patient.positions("reasoning_ignored") == [1, 2, 3]
+    (finding,) = patient.findings("reasoning_ignored")
+    assert str(finding).startswith("Thoughts (reasoning_content, thinking) that the chat template does not write in 3 ")
+    assert finding.severity == "warning" and finding.levers[0].changes == {"data.filters+": "reasoning_ignored"}
+    last_only = context_for(ignores_reasoning=False, ignores_earlier_reasoning=True)
+    patient = Patient(rows, last_only, encoded=[None] * 4)
+    assert patient.positions("reasoning_ignored") == [2]
+    (finding,) = patient.findings("reasoning_ignored")
+    assert finding.severity == "note" and "those of the last answer only" in str(finding)
+    assert not Patient(rows, context_for(ignores_reasoning=False), encoded=[None] * 4).findings("reasoning_ignored")
+
+
 def test_rows_that_cannot_be_used_block_until_they_may_be_skipped() -> None:
     broken = {number: DataError("The column {column!r} has no value.", column="output") for number in (1, 3, 4)} | {
         2: DataError("{file}, line {line}: not valid JSON ({problem}).", file="a.jsonl", line=3, problem="cut")
