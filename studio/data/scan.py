@@ -42,7 +42,7 @@ MOST_THREADS = 8
 FEW_COLLECTIONS = (20_000, 50, 100)
 _COLLECTIONS = gc.get_threshold()
 _PARALLELISM = "TOKENIZERS_PARALLELISM"  # what the Rust tokenizers ask at each call
-VERSION = 1  # of what is kept: raise it when the same rows would be kept differently
+VERSION = 2  # of what is kept: raise it when the same rows would be kept differently
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
 

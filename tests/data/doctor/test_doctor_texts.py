@@ -115,7 +115,11 @@ def test_calls_of_unknown_tools_broken_ones_and_what_was_said_while_rendering() 
 def test_tools_that_the_template_does_not_write() -> None:
     rows = [calling("look", {}, [tool("look")]), GOOD]
     assert context_for().ignores_tools  # the starter's template knows none
-    assert Patient(rows, encoded=[None] * 2).positions("tools_ignored") == [0]
+    patient = Patient(rows, encoded=[None] * 2)
+    assert patient.positions("tools_ignored") == [0]
+    tools, calls = patient.findings("tools_ignored")  # both, as the template writes neither
+    assert "never shown what it may call" in str(tools) and "nothing but its end is trained" in str(calls)
+    assert tools.levers[0].changes == {"model.chat_template": "qwen"}
     assert not Patient(rows, context_for(ignores_tools=False, ignores_calls=False), encoded=[None] * 2).findings(
         "tools_ignored"
     )
