@@ -100,7 +100,8 @@ def _report(lang: Language, report: Report, config: RunConfig, corpus: Corpus) -
 
 
 def _finding(lang: Language, finding: Finding, config: RunConfig, corpus: Corpus) -> dict[str, Any]:
-    title, rest = in_two(translate(lang, StudioError(finding.template, **finding.details)))
+    details = {name: _figure(value) for name, value in finding.details.items()}
+    title, rest = in_two(translate(lang, StudioError(finding.template, **details)))
     positions = [int(one) for one in finding.positions[:SHOWN_IN_TURN]]
     left_out = finding.check in config.data.filters
     parts = [rest]
@@ -119,6 +120,11 @@ def _finding(lang: Language, finding: Finding, config: RunConfig, corpus: Corpus
         "positions": positions,
         "levers": [] if left_out else [_lever(lang, one, config) for one in finding.levers],
     }
+
+
+def _figure(value: Any) -> Any:
+    """A large number with its thousands apart."""
+    return f"{value:,}" if type(value) is int and value >= 10_000 else value
 
 
 def named(corpus: Corpus, positions: list[int], count: int) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from studio.config import RunConfig
+from studio.errors import DataError
 from studio.settings import Settings
-from studio.ui.preview import ROLES, offers_for, role_updates
+from studio.ui.doctor import Reports
+from studio.ui.preview import ROLES, Previews, offers_for, role_updates
+from studio.ui.tabs.train import _refuse_changed
+from studio.ui.view import View
 
 
 def offered(settings: Settings, path: Path, **data: Any) -> dict[str, list[str]]:
@@ -64,3 +69,37 @@ def test_rows_for_another_method_come_with_that_method(settings: Settings, rows:
         offers_for(config.model_copy(update={"data": config.data.model_copy(update={"source": str(rows)})}), settings)
         == []
     )
+
+
+def test_rows_that_filters_leave_out_are_shown_as_such(page: Any, tmp_path: Path) -> None:
+    """Once every row was looked at; the digest is then the run's."""
+    from studio.training.stage import stage
+
+    settings = page.services.settings
+    path = tmp_path / "twice.jsonl"
+    texts = ["one", "two", "two", "three"]
+    path.write_text("".join(json.dumps({"prompt": one, "completion": one}) + "\n" for one in texts), encoding="utf-8")
+    data = {"source": str(path), "eval_fraction": 0, "filters": ("duplicates",)}
+    config = RunConfig.model_validate({"data": data})
+    previews = Previews(page, roles={}, view=None, reports=Reports())
+    run = stage(config, settings).prepared
+    deadline = time.monotonic() + 60
+    while page.services.inspector.ask(config).scan is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    card = json.loads(previews._card(config, View(rows=4)))
+    assert [row["kept"] for row in card["rows"]] == [True, True, False, True]
+    assert card["digest"] == run.digest
+
+
+def test_what_was_shown_is_remembered_and_a_change_stops_the_first_click(page: Any, tmp_path: Path) -> None:
+    services = page.services
+    path = tmp_path / "moving.jsonl"
+    path.write_text('{"prompt": "q", "completion": "a"}\n' * 3, encoding="utf-8")
+    config = RunConfig.model_validate({"data": {"source": str(path)}})
+    json.loads(Previews(page, roles={}, view=None, reports=Reports())._card(config, View()))
+    services.previewed.keep()
+    _refuse_changed(config, page)
+    path.write_text('{"prompt": "q", "completion": "other"}\n' * 3, encoding="utf-8")
+    with pytest.raises(DataError, match="changed since its preview"):
+        _refuse_changed(config, page)
+    _refuse_changed(config, page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,16 @@ def test_a_long_lane_is_drawn_in_part_and_says_so() -> None:
     assert long["supervised"] == 2500 and len(long["ids"]) == 5000  # of the whole lane
     cut = tokens.lane_of(lane(5000, end=100))
     assert len(cut["t"]) == 100 + tokens.CUT_DRAWN and cut["cut"] == 4900
+
+
+def test_the_first_trained_token_is_among_those_drawn_and_all_are_when_asked_for() -> None:
+    made = lane(5000)
+    late = dataclasses.replace(made, supervised=[at >= 3000 for at in range(5000)])
+    drawn = tokens.lane_of(late)
+    assert drawn["i"][tokens.BEFORE_TRAINED] == 3000 and drawn["before"] == 3000 - tokens.BEFORE_TRAINED
+    assert "t" in drawn["c"] and len(drawn["t"]) + drawn["before"] + drawn["more"] == 5000
+    whole = tokens.lane_of(late, most=8192)
+    assert whole["i"] == late.ids and (whole["before"], whole["more"]) == (0, 0)
 
 
 def test_a_shared_prompt_is_shown_once_and_lanes_go_on_behind_it() -> None:

@@ -51,6 +51,15 @@ def test_a_place_and_a_rows_number(corpus: Corpus) -> None:
     assert missing.positions == [0] and "9,999" in missing.said
 
 
+def test_random_rows_are_any_rows_and_more_tokens_are_bounded(corpus: Corpus) -> None:
+    drawn = [tuple(find(corpus, seed=seed, rows=3).positions) for seed in range(20)]
+    assert all(len(set(rows)) == 3 and max(rows) < len(corpus) for rows in drawn)
+    assert len(set(drawn)) > 10 and any(rows[2] - rows[0] > 2 for rows in drawn)
+    assert find(corpus, seed=4, rows=3) == find(corpus, seed=4, rows=3)
+    asked = [views.read(json.dumps({"tokens": many})).tokens for many in (0, 8192, 10**9, "x")]
+    assert asked == [1024, 8192, 262_144, 1024]
+
+
 def test_a_search_goes_on_behind_the_last_hit_and_around(corpus: Corpus) -> None:
     first = find(corpus, search="IT IS 3")
     assert first.positions == [3] and "row" in first.said

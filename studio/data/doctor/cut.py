@@ -68,13 +68,13 @@ def longer(view: View) -> tuple[Lever, ...]:
     if every > view.max_length:
         share = float((need <= every).mean())
         label = (
-            DataError("Raise max_length to {length}: keeps every answer whole", length=every)
+            DataError("max_length {length} keeps all whole", length=every)
             if share == 1
-            else DataError("Raise max_length to {length}, the most this model takes", length=every)
+            else DataError("max_length {length}, this model's most", length=every)
         )
         made.append(Lever.of(label, {"training.max_length": every}))
     if view.max_length < nearly < every * 0.9:
-        label = DataError("Raise max_length to {length}: keeps 99 % of the answers whole", length=nearly)
+        label = DataError("max_length {length} keeps 99 % whole", length=nearly)
         made.append(Lever.of(label, {"training.max_length": nearly}))
     return tuple(made)
 

@@ -35,7 +35,7 @@ class ToolsIgnored(Check):
             return []
         made, levers = [], self.leave_out(positions, view)
         if ITS_TOKEN in view.context.special_texts:
-            label = DataError("Use the chat template {name}, which writes tools and calls", name=WITH_TOOLS)
+            label = DataError("Use template {name}, with tools", name=WITH_TOOLS)
             levers = (Lever.of(label, {"model.chat_template": WITH_TOOLS}), *levers)
         tools, calls = (view.within(marked(marks, key)) for key in ("tools", "calls"))
         if len(tools):
