@@ -128,11 +128,23 @@ KINDS: dict[str, Kind] = {
         {"prompt": said(ODD), "completion": [{"role": "assistant", "content": ODD}]},
         {"prompt": [EMPTY_SYSTEM, *said("a", "b", "c")], "completion": [{"role": "assistant", "content": MANY}]},
     ]),
+    "filled": Kind("alpaca", [
+        {"instruction": "who are you?", "input": "", "output": "I am {{name}}, " + ODD},
+        {"instruction": "{{name}}?", "input": "", "output": MANY},
+    ], {"placeholders": {"name": "猫"}, "system_prompt": f"speak {ODD}"}),
+    "nested": Kind("prompt-completion", [
+        {"asked": {"text": ODD}, "answers": [{"text": ODD}, {"text": "x"}]},
+        {"asked": {"text": LONG}, "answers": [{"text": "cut away"}]},
+    ], {"columns": {"prompt": "asked.text", "completion": "answers[0].text"}}),
     "text": Kind("text", [{"text": "the cat"}, {"text": ODD}, {"text": LONG}, {"text": "its own end<|im_end|>"}],
                  turns=False),
     "tokenized": Kind("tokenized", [
         {"input_ids": list(range(9, 9 + size)), "labels": [-100] * cut + list(range(9 + cut, 9 + size))}
         for size, cut in ((3, 0), (20, 5), (90, 70), (64, 64), (65, 3))
+    ], turns=False),
+    "tokenized-masks": Kind("tokenized", [
+        {"input_ids": list(range(9, 9 + size)), "completion_mask": [0] * cut + [1] * (size - cut)}
+        for size, cut in ((3, 0), (20, 5), (90, 70), (65, 3))
     ], turns=False),
     "pairs": Kind("preference", [
         {"prompt": "which cat?", "chosen": "the black one", "rejected": "the black dog"},
@@ -157,6 +169,12 @@ KINDS: dict[str, Kind] = {
         {"system": "", "history": [["a", "b"]], "question": ODD, "response_chosen": ODD, "response_rejected": "no"},
         {"system": "be a cat", "history": [], "question": "猫?", "response_chosen": "喵", "response_rejected": MANY},
     ]),
+    "pairs-tools": Kind("preference", [
+        {"conversations": shared("what is there?"), "chosen": shared("", ODD)[1], "rejected": shared("", "no")[1],
+         "tools": TOOLS},
+        {"conversations": shared("a", "b", ODD), "chosen": shared("", "d")[1], "rejected": shared("", MANY)[1],
+         "tools": TOOLS},
+    ], tools=True),
     "votes": Kind("unpaired-preference", [
         {"prompt": "which cat?", "completion": "the black one", "label": True},
         {"prompt": ODD, "completion": ODD, "label": False},
@@ -169,6 +187,10 @@ KINDS: dict[str, Kind] = {
         {"messages": said(LONG, "cut away"), "label": False},
         {"messages": said("hello", MANY), "label": True},
     ]),
+    "votes-tools": Kind("unpaired-preference", [
+        {"messages": said("what is there?", ODD), "label": True, "tools": TOOLS},
+        {"messages": said("hello", MANY), "label": False, "tools": TOOLS},
+    ], tools=True),
     "prompts": Kind("prompt-only", [{"prompt": "the cat said"}, {"prompt": ODD}, {"prompt": LONG}], turns=False),
     "prompts-turns": Kind("prompt-only", [
         {"prompt": said("who?"), "fact": "猫"},
