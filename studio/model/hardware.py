@@ -103,14 +103,13 @@ def matmul_rate(kind: Kind, dtype: str) -> float:
 
     size = 512 if kind == "cpu" else 4096
     one = torch.ones(size, size, dtype=getattr(torch, dtype), device=kind)
-    one @ one
-    wait()
-    began, rounds = time.perf_counter(), 0
-    while rounds < 4 or time.perf_counter() - began < 0.02:
+    best = float("inf")  # the fastest of some: the others had to share the machine
+    for _ in range(12):
+        began = time.perf_counter()
         one @ one
-        rounds += 1
-    wait()
-    return 2.0 * size**3 * rounds / (time.perf_counter() - began)
+        wait()
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * size**3 / best
 
 
 def describe_device(device: Device | None = None) -> str:

@@ -101,3 +101,10 @@ def test_a_tiny_model_computes_in_one_thread():
     assert torch.get_num_threads() == before
     with threads_for(134_515_008, "cpu"):
         assert torch.get_num_threads() == before
+
+
+def test_the_rate_of_products_is_this_machines_and_positive() -> None:
+    from studio.model.hardware import matmul_rate
+
+    rate = matmul_rate("cpu", "float32")
+    assert 1e8 < rate < 1e15 and matmul_rate("cpu", "float32") == rate, "measured once"
