@@ -31,7 +31,7 @@ class DataConfig(Section):
     mix_strategy: Literal["first_exhausted", "all_exhausted"] = knob("first_exhausted", advanced=True)
     format: str = knob("auto")
     columns: dict[str, str] = knob({})
-    delimiter: str = knob("auto", min_length=1, max_length=4, advanced=True)
+    delimiter: str = knob("auto", min_length=1, max_length=16, advanced=True)
     tools: str | None = knob(None, advanced=True)
     placeholders: dict[str, str] = knob({}, advanced=True)
     prompt_template: str | None = knob(None, advanced=True)

@@ -52,7 +52,7 @@ class Corpus:
     @property
     def notes(self) -> tuple[DataError, ...]:
         """What is worth knowing of how the sources were read."""
-        return tuple(note for one in self.parts for note in one.table.notes)
+        return tuple(dict.fromkeys(note for one in self.parts for note in one.table.notes))
 
     @property
     def table(self) -> Table:

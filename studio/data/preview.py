@@ -159,7 +159,7 @@ def preview(
     }
     cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
     shown = tuple(token_rows(worked, pipeline, **cut))
-    if not shown and not first:
+    if not shown and not first and config.data.bad_rows == "refuse":
         raise _nothing(config, corpus, problems)
     return Preview(
         rows=shown,

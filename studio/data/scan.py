@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,14 +30,16 @@ from studio.methods.base import LaneFacts
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
     from transformers import PreTrainedTokenizerBase
 
     from studio.methods import Method
-    from studio.methods.base import Encoded
     from studio.settings import Settings
 
 SHARD_ROWS = 4096
-CHUNK_ROWS = 512
+CHUNK_ROWS, FEW_ROWS = 512, 8  # at most; and what a chunk of small rows may hold however large some others are
+CHUNK_BYTES = 2 * 1024**2  # about, of the rows of a chunk; in work they take a hundred times as much
+PROBED = 32  # rows all over the corpus that show how large rows are
 MOST_THREADS = 8
 FEW_COLLECTIONS = (20_000, 50, 100)
 _COLLECTIONS = gc.get_threshold()
@@ -100,7 +102,7 @@ def scan(
     key = scan_key(corpus, method=method, tokenizer=tokenizer)
     store = TokenStore(settings.scans_dir / key, lanes=len(method.lanes), shard_rows=SHARD_ROWS)
     pipeline = Pipeline(corpus, method=method, tokenizer=tokenizer)
-    making = _Making(pipeline, context, progress=progress, cancelled=cancelled, of=len(corpus))
+    making = _Making(pipeline, store, context, progress=progress, cancelled=cancelled, of=len(corpus))
     _mark_used(store)  # so that no other process takes it for an old one while it is read
     with _alone(key, cancelled), _at_work():  # a run that starts while the doctor looks takes what it has made
         found = _joined(corpus, store, _shards(store, making), context=context, key=key)
@@ -159,8 +161,8 @@ def _shards(store: TokenStore, making: _Making) -> list[Shard]:
     """All shards in order: those on disk, and the others made and written."""
     kept = {number: _kept(store, number) for number in range(-(-making.of // SHARD_ROWS))}
     with closing(making.shards([number for number, shard in kept.items() if shard is None])) as made:
-        for number, shard, encoded in made:
-            store.write(number, shard, encoded)
+        for number, shard, tokens in made:
+            store.write(number, shard, tokens)
             kept[number] = shard
     return [shard for shard in kept.values() if shard is not None]
 
@@ -182,40 +184,43 @@ class _Making:
     """
 
     pipeline: Pipeline
+    store: TokenStore
     context: Context
     progress: Progress | None
     cancelled: Cancel | None
     of: int
 
-    def shards(self, numbers: Sequence[int]) -> Generator[tuple[int, Shard, list[Encoded | None]], None, None]:
+    def shards(self, numbers: Sequence[int]) -> Generator[tuple[int, Shard, list[pa.RecordBatch]], None, None]:
         """(number, shard, its tokens) of these shards, the next one in work while one is being written."""
         with closing(self._chunks(numbers)) as chunks:
             for number, group in groupby(chunks, key=lambda found: found[0]):
-                shard, encoded = self._shard(number * SHARD_ROWS, [(arrays, worked) for _, arrays, worked in group])
-                yield number, shard, encoded
+                done = [one for _, one in group]
+                yield number, self._shard(number * SHARD_ROWS, done), [one.tokens for one in done]
 
-    def _shard(self, first: int, chunks: Sequence[tuple[Arrays, Worked]]) -> tuple[Shard, list[Encoded | None]]:
-        problems, left_out, remarks = Remarks.empty(), Remarks.empty(), Remarks.empty()
-        encoded: list[Encoded | None] = []
-        for _, worked in chunks:
-            encoded.extend(worked.encoded)
-            for place, position in enumerate(worked.positions):
-                _gather(problems, position, worked.problems[place])
-                _gather(left_out, position, worked.left_out[place])
-                for remark in worked.remarks[place]:
-                    remarks.add(position, remark)
-        shard = Shard(
-            first, len(encoded), joined([arrays for arrays, _ in chunks]),
-            problems=problems, left_out=left_out, remarks=remarks,
+    def _shard(self, first: int, chunks: Sequence[_Done]) -> Shard:
+        told = [Remarks.empty() for _ in range(3)]
+        for one in chunks:
+            for into, said in zip(told, (one.problems, one.left_out, one.remarks), strict=True):
+                into.join(said)
+        return Shard(
+            first, sum(one.tokens.num_rows for one in chunks), joined([one.arrays for one in chunks]),
+            problems=told[0], left_out=told[1], remarks=told[2],
         )  # fmt: skip
-        return shard, encoded
 
-    def _chunks(self, numbers: Sequence[int]) -> Generator[tuple[int, Arrays, Worked], None, None]:
-        waiting: deque[tuple[int, Future[tuple[Arrays, Worked]]]] = deque()
+    def _rows_at_once(self) -> int:
+        """Rows in a chunk: fewer where rows are large, so that the chunks in work at once stay within memory."""
+        corpus = self.pipeline.corpus
+        spread = range(0, len(corpus), max(1, len(corpus) // PROBED))
+        sizes = [len(repr(row)) for position in spread for row in corpus.raw([position])]
+        usual = CHUNK_BYTES * len(sizes) // sum(sizes)
+        return max(1, min(CHUNK_ROWS, usual, max(FEW_ROWS, CHUNK_BYTES // max(sizes))))
+
+    def _chunks(self, numbers: Sequence[int]) -> Generator[tuple[int, _Done], None, None]:
+        waiting: deque[tuple[int, Future[_Done]]] = deque()
         ahead = threads()
         pool = ThreadPoolExecutor(ahead, thread_name_prefix="scan")
         try:
-            for number, start, end in _stretches(numbers, self.of):
+            for number, start, end in _stretches(numbers, self.of, self._rows_at_once() if numbers else CHUNK_ROWS):
                 waiting.append((number, pool.submit(self._chunk, start, end)))
                 if len(waiting) > ahead:
                     yield self._next(waiting)
@@ -226,24 +231,43 @@ class _Making:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _next(self, waiting: deque[tuple[int, Future[tuple[Arrays, Worked]]]]) -> tuple[int, Arrays, Worked]:
+    def _next(self, waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
         number, future = waiting.popleft()
-        arrays, worked = future.result()
+        done = future.result()
         if self.progress is not None:
-            self.progress(int(worked.positions[-1]) + 1, self.of)
-        return number, arrays, worked
+            self.progress(done.end, self.of)
+        return number, done
 
-    def _chunk(self, first: int, last: int) -> tuple[Arrays, Worked]:
+    def _chunk(self, first: int, last: int) -> _Done:
         worked = self.pipeline.work(range(first, last))
-        return look(worked, self.pipeline.method, self.context), worked
+        arrays = look(worked, self.pipeline.method, self.context)
+        done = _Done(last, arrays, self.store.pack(worked.encoded))
+        for place, position in enumerate(worked.positions):
+            _gather(done.problems, position, worked.problems[place])
+            _gather(done.left_out, position, worked.left_out[place])
+            for remark in worked.remarks[place]:
+                done.remarks.add(position, remark)
+        return done
 
 
-def _stretches(numbers: Sequence[int], total: int) -> Iterator[tuple[int, int, int]]:
-    """(shard, first position, one past the last) of every chunk of some shards."""
+@dataclass(frozen=True)
+class _Done:
+    """What is kept of a chunk that ends before the position `end`: a row's texts and lists take far more memory."""
+
+    end: int
+    arrays: Arrays
+    tokens: pa.RecordBatch
+    problems: Remarks = field(default_factory=Remarks.empty)
+    left_out: Remarks = field(default_factory=Remarks.empty)
+    remarks: Remarks = field(default_factory=Remarks.empty)
+
+
+def _stretches(numbers: Sequence[int], total: int, rows: int) -> Iterator[tuple[int, int, int]]:
+    """(shard, first position, one past the last) of every chunk of so many rows of some shards."""
     for number in numbers:
         last = min((number + 1) * SHARD_ROWS, total)
-        for start in range(number * SHARD_ROWS, last, CHUNK_ROWS):
-            yield number, start, min(start + CHUNK_ROWS, last)
+        for start in range(number * SHARD_ROWS, last, rows):
+            yield number, start, min(start + rows, last)
 
 
 def _gather(into: Remarks, position: int, sentence: Any) -> None:

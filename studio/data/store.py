@@ -57,17 +57,18 @@ class TokenStore:
         """Whether a shard is there, whole."""
         return self._path(number, "json").exists()
 
-    def write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
-        """All of a shard, or nothing that a reader would take for one; a DataError where there is no room for it."""
+    def write(self, number: int, shard: Shard, tokens: Sequence[pa.RecordBatch]) -> None:
+        """All of a shard, its tokens packed in parts, or nothing that a reader would take for one; a DataError where
+        there is no room for it."""
         with room(self.folder):
-            self._write(number, shard, encoded)
+            self._write(number, shard, tokens)
 
-    def _write(self, number: int, shard: Shard, encoded: Sequence[Encoded | None]) -> None:
+    def _write(self, number: int, shard: Shard, tokens: Sequence[pa.RecordBatch]) -> None:
         import numpy as np
         import pyarrow as pa
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        batch = self._batch(encoded)
+        batch = pa.concat_batches(tokens)
         with (
             _Whole(self._path(number, "arrow")) as path,
             pa.OSFile(str(path), "wb") as sink,
@@ -141,7 +142,8 @@ class TokenStore:
 
         return pa.ipc.open_file(pa.memory_map(str(self._path(number, "arrow")))).get_batch(0)
 
-    def _batch(self, encoded: Sequence[Encoded | None]) -> pa.RecordBatch:
+    def pack(self, encoded: Sequence[Encoded | None]) -> pa.RecordBatch:
+        """Rows' tokens as they are kept, at four bytes each. Safe to use from several threads."""
         import pyarrow as pa
 
         columns: dict[str, pa.Array] = {}

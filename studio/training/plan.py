@@ -187,8 +187,14 @@ def findings(config: RunConfig, prepared: Prepared, facts: ModelFacts, *, settin
     limit, corpus = config.training.max_length, prepared.corpus
     changed = Previewed(settings).changed(config, corpus)
     if changed:
-        template = "The data has changed since its preview: {names}. Preview it again to see what is trained."
-        found.insert(0, Finding("warning", template, {"names": ", ".join(changed)}))
+        found.insert(
+            0,
+            Finding(
+                "warning",
+                "The data has changed since its preview: {names}. Preview it again to see what is trained.",
+                {"names": ", ".join(changed)},
+            ),
+        )
     for name, positions in prepared.filtered.items():
         if len(positions):
             found.append(

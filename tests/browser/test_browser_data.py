@@ -186,16 +186,19 @@ def test_pairs_offer_their_method_and_stand_side_by_side(page: Any, tmp_path: Pa
 
 
 def test_another_column_repaints_the_tokens(page: Any, tmp_path: Path) -> None:
-    made = [{"q": f"Say {n}", "a": f"It is {n}.", "deep": {"answers": [{"text": f"Deep {n}"}]}} for n in range(20)]
+    made = [
+        {"wording": f"Say {n}", "reaction": f"It is {n}.", "deep": {"answers": [{"text": f"Deep {n}"}]}}
+        for n in range(20)
+    ]
     choose(page, written(tmp_path / "renamed.jsonl", made))
     page.locator("#data-format input").click()
     page.get_by_role("option", name="prompt-completion", exact=True).click()
-    for role, column in (("prompt", "q"), ("completion", "deep.answers[0].text")):
+    for role, column in (("prompt", "wording"), ("completion", "deep.answers[0].text")):
         page.locator(f"#data-role-{role} input").click()
         page.locator(f"#data-role-{role}").get_by_role("option", name=column, exact=True).click()
     wait(page, f"{STATE} === 'ok' && document.querySelector('.tf-row').textContent.includes('Deep 0')")
     page.locator("#data-role-completion input").click()
-    page.locator("#data-role-completion").get_by_role("option", name="a", exact=True).click()
+    page.locator("#data-role-completion").get_by_role("option", name="reaction", exact=True).click()
     wait(page, "document.querySelector('.tf-row').textContent.includes('It is 0.')")
 
 

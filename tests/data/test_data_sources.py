@@ -127,7 +127,7 @@ BAD: dict[str, tuple[str, str | bytes, str, int | None]] = {
     "quote within": ("a.csv", 'a,b\n1,2\n"x"y,3\n"4\n4",5\n', r"row that begins on line 3 is not valid CSV", 2),
     "no parquet": ("a.parquet", b"PAR1 and nothing more", r"not a valid Parquet file", None),
     "no arrow": ("a.arrow", b"ARROW1\0\0 and nothing more", r"not a valid Arrow file", None),
-    "unknown kind": ("a.xlsx", b"PK", r"not of a kind that can be read.*\.jsonl", None),
+    "unknown kind": ("a.xml", b"<a>", r"not of a kind that can be read.*\.jsonl", None),
 }  # fmt: skip
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio.data.sources import folder as folder_source
-from studio.data.sources import open_source
+from studio.data.sources import data_files, open_source
 from studio.errors import DataError
 from studio.settings import Settings
 
@@ -54,8 +54,6 @@ def test_files_are_joined_in_order_and_rows_called_by_file(folder: Path, setting
 
 
 def test_the_table_is_kept_until_a_file_changes_comes_or_goes(folder: Path, settings: Settings) -> None:
-    import os
-
     for path in folder.rglob("*.*"):
         os.utime(path, (1, 1))
     first = open_source(str(folder), settings=settings)
@@ -118,7 +116,7 @@ def test_what_is_no_folder_of_data(tmp_path: Path, settings: Settings, monkeypat
         open_source(str(fill(tmp_path / "a", {"x.md": "x", "config.json": "{}"})), settings=settings)
     with pytest.raises(DataError, match="b holds no rows"):
         open_source(str(fill(tmp_path / "b", {"x.jsonl": "", "y.json": "[]"})), settings=settings)
-    monkeypatch.setattr(folder_source, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(data_files, "MOST_ENTRIES", 3)
     with pytest.raises(DataError, match="too many files"):
         open_source(str(fill(tmp_path / "c", {f"{n}.jsonl": "{}" for n in range(9)})), settings=settings)
 
@@ -143,3 +141,65 @@ def test_what_datasets_saved(tmp_path: Path, settings: Settings) -> None:
     DatasetDict(train=whole.select(range(20)), test=whole.select(range(20, 25))).save_to_disk(tmp_path / "two")
     assert list(open_source(str(tmp_path / "two"), settings=settings).rows) == rows[:20]
     assert list(open_source(str(tmp_path / "two"), split="test", settings=settings).rows) == rows[20:]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Folders of these names cannot be listed, as for somebody who may not: root may do everything."""
+    scandir = os.scandir
+
+    def guarded(path: Any) -> Any:
+        if Path(path).name in names:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "a")
+    table = open_source(str(folder), settings=settings)
+    assert len(table.rows) == 3
+    assert str(table.notes[-1]) == "rows: folders in it that cannot be read, left out: 1 (a: Permission denied)."
+    refuse(monkeypatch, "rows")
+    with pytest.raises(DataError, match=r"Cannot read .*/rows: Permission denied"):
+        open_source(str(folder), settings=settings)
+
+
+def test_links_to_folders_are_not_followed_and_told(folder: Path, tmp_path: Path, settings: Settings) -> None:
+    fill(tmp_path / "elsewhere", {"x.jsonl": [{"a": 7}]})
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    table = open_source(str(folder), settings=settings)
+    assert len(table.rows) == 5
+    assert str(table.notes[-1]).startswith("rows: links to other folders, not followed: 1 (linked).")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "only").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"only links to other folders \(only\)"):
+        open_source(str(tmp_path / "links"), settings=settings)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_cannot_be_opened_is_one_damaged_row(folder: Path, settings: Settings) -> None:
+    (folder / "d.jsonl").symlink_to(folder / "gone.jsonl")
+    (folder / "e.jsonl").symlink_to(folder / "e.jsonl")
+    os.mkfifo(folder / "f.jsonl")
+    table = open_source(str(folder), settings=settings)
+    found = table.rows.read(0, len(table.rows))
+    wrong = [str(row) for row in found if isinstance(row, DataError)]
+    assert len(found) - len(wrong) == 5 and len(wrong) == 3
+    assert "d.jsonl is a link to" in wrong[0] and "which is not there" in wrong[0]
+    assert "e.jsonl" in wrong[1] and "f.jsonl is not a regular file" in wrong[2]
+    assert len(table.identity) == 64 and not table.changed()
+    fill(folder, {"gone.jsonl": [{"a": 8}]})
+    assert table.changed() and {"a": 8} in list(open_source(str(folder), settings=settings).rows.read(0, 8))
+
+
+def test_a_split_that_cannot_be_read_leaves_the_others(tmp_path: Path, settings: Settings) -> None:
+    folder = fill(tmp_path / "rows", {"train.jsonl": [{"a": 1}]})
+    (folder / "test.jsonl").symlink_to(folder / "gone.jsonl")
+    table = open_source(str(folder), settings=settings)
+    assert list(table.rows) == [{"a": 1}]
+    assert "rows: the split test cannot be read." in str(table.notes[-1]) and "gone.jsonl" in str(table.notes[-1])
+    with pytest.raises(DataError, match=r"no split 'test'"):
+        open_source(str(folder), split="test", settings=settings)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from small_data_hub import serve
 
+from studio.data.sources.hub import HubRows, leave_undecoded
+from studio.errors import DataError
+
 ROOT = Path(__file__).resolve().parents[2]
 CARD = """---
 configs:
@@ -84,3 +87,22 @@ def test_subset_split_and_slice(tmp_path: Path) -> None:
     assert "someone/rows:nosuch could not be read" in subset and "['main', 'other']" in subset
     assert "data.split is 'train[5'" in broken
     assert "There is no data set someone/nothing on the Hub" in missing
+
+
+def test_images_are_not_decoded_and_a_row_that_fails_is_one_damaged_row() -> None:
+    from datasets import Dataset, Features, Image, Json, List, Value
+
+    broken = {"bytes": b"no image", "path": None}
+    features = Features(
+        {"t": Value("string"), "i": Image(), "s": List({"i": Image(), "j": Json()}), "m": List(Image())}
+    )
+    columns = {"t": ["a", "b"], "i": [broken, None], "s": [[{"i": broken, "j": {"k": 1}}], []], "m": [[broken], []]}
+    made = Dataset.from_dict(columns, features=features)
+    found = HubRows(made, "someone/rows").read(0, 2)
+    assert isinstance(found[0], DataError) and str(found[0]).startswith("someone/rows, row 1: a value cannot be read")
+    assert found[1] == {"t": "b", "i": None, "s": [], "m": []}
+    leave_undecoded(made)
+    assert HubRows(made, "someone/rows").read(0, 2) == [
+        {"t": "a", "i": broken, "s": [{"i": broken, "j": {"k": 1}}], "m": [broken]},
+        {"t": "b", "i": None, "s": [], "m": []},
+    ]

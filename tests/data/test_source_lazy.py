@@ -206,7 +206,7 @@ def test_a_delimiter_may_be_set(delimiter: str, tmp_path: Path, settings: Settin
     assert list(table.rows) == [{"a,b": "1,2", "c": "3"}] and not table.notes
     with pytest.raises(DataError, match=r"separated by ',', not by ';'"):
         written(tmp_path / "b.csv", "a,b\n1,2\n", settings, delimiter=delimiter)
-    for wrong in ("::", '"', "\n", ""):
+    for wrong in ('"', "\n", "", ':"', "a\x1f"):
         with pytest.raises(DataError, match=r"data\.delimiter is"):
             written(tmp_path / "a.csv", "a,b\n1,2\n", settings, delimiter=wrong)
 

@@ -89,3 +89,21 @@ def test_mixing_a_million_rows_is_quick_and_never_endless() -> None:
         interleave([1_000_000, 10], weights=[1e-9, 1], seed=1, strategy="all_exhausted")
     with pytest.raises(DataError, match=r"mix_strategy is 'other'"):
         interleave([1, 1], weights=None, seed=1, strategy="other")
+
+
+@pytest.mark.parametrize("weights", [[1e308, 1e308], [1e308, 1.0], [1e-308, 1e-308], [5e307, 1.7e308]])
+def test_weights_of_any_size_are_shares(weights: list[float]) -> None:
+    share = [weight / max(weights) for weight in weights]
+    found = interleave([50, 50], weights=weights, seed=3, strategy="first_exhausted")
+    assert [one.tolist() for one in found] == [
+        one.tolist() for one in interleave([50, 50], weights=share, seed=3, strategy="first_exhausted")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [([1e308, 1e308, 1e-300], "does not vanish"), ([1e-320, 1.0], r"About 1,000,000,000,000,000\+ rows")],
+)
+def test_a_weight_that_vanishes_is_a_sentence(weights: list[float], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        interleave([9] * len(weights), weights=weights, seed=3, strategy="all_exhausted")

@@ -165,3 +165,52 @@ def test_a_parquet_bomb_is_refused_by_its_footer(tmp_path: Path) -> None:
     assert path.stat().st_size < 4_000_000
     code, said, most = measured(path, tmp_path / "workspace")
     assert code == 2 and "bomb.parquet" in said and "Traceback" not in said and most < 500
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is told otherwise there")
+def test_long_texts_that_a_small_file_repeats_are_looked_at_a_few_at_a_time(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, count = tmp_path / "long.parquet", 32
+    answers = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), ["word text " * 200_000])
+    pq.write_table(pa.table({"question": ["q"] * count, "answer": answers}), path)
+    code, said, most = measured(path, tmp_path / "workspace")
+    assert code == 0 and "Traceback" not in said and most < 1800
+
+
+LATE: dict[str, tuple[str, str, str]] = {
+    "lines": ("a.jsonl", '{"question": "q"\n' * 1001, GOOD * 30),
+    "a list": ("a.json", "[" + '{"question": "q" 1},\n' * 1001, ",".join([GOOD] * 30) + "]"),
+    "cells": ("a.csv", "question,answer\n" + "q,a,b\n" * 101, "q,a\n" * 30),
+    "quotes": ("a.csv", "question,answer\n" + 'q,"open\n' * 2001, "q,a\n" * 30),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_good_rows_after_a_bad_beginning_are_kept_by_choice(name: str, say: Any, tmp_path: Path) -> None:
+    file, broken, good = LATE[name]
+    path, count = write(tmp_path / file, broken + good), broken.count("\n") - file.endswith("csv")
+    told = say("check", path, "--eval_fraction", 0)
+    assert told.code == 2 and f"{count} of {count + 30} rows cannot be used" in told.sentence
+    told = say("check", path, "--eval_fraction", 0, "--set", "data.bad_rows=skip")
+    assert told.code == 0 and told.face["plan"]["rows"] == 30
+
+
+def test_a_folder_with_a_broken_link_keeps_its_other_rows_by_choice(say: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    write(folder / "a.jsonl", GOOD * 4)
+    (folder / "b.jsonl").symlink_to(folder / "gone.jsonl")
+    told = say("check", folder, "--eval_fraction", 0)
+    assert told.code == 2 and "1 of 5 rows" in told.sentence and "b.jsonl is a link to" in told.sentence
+    assert say("check", folder, "--eval_fraction", 0, "--set", "data.bad_rows=skip").code == 0
+
+
+def test_mix_weights_beyond_all_bounds_are_a_mix_or_a_sentence(say: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", GOOD * 9)
+    for weight, code in (("1e308", 0), ("1e-308", 2)):
+        mix = ("--set", f"data.mix=[{{source: {path}, weight: {weight}}}]", "--set", "data.mix_strategy=all_exhausted")
+        told = say("check", path, *mix, "--set", "data.mix_weight=1e308")
+        assert told.code == code and (not code or "rows would come out of the mixed sources" in told.sentence)

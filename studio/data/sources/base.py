@@ -200,8 +200,8 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 def sampled_columns(rows: LazyRows) -> tuple[str, ...]:
     """The columns of the first rows, or of some further on; the first row's DataError where none can be read."""
     found: dict[str, None] = {}
-    for start in range(0, min(SAMPLE_ROWS, len(rows)), ITERATED_AT_ONCE):
-        some = _sound_rows(rows.read(start, min(start + ITERATED_AT_ONCE, SAMPLE_ROWS, len(rows))))
+    for start in range(0, min(SAMPLE_ROWS, len(rows)), PROBED_AT_ONCE):
+        some = _sound_rows(rows.read(start, min(start + PROBED_AT_ONCE, SAMPLE_ROWS, len(rows))))
         found.update(dict.fromkeys(columns_of(some)))
     if found or not len(rows):
         return tuple(found)
@@ -210,7 +210,7 @@ def sampled_columns(rows: LazyRows) -> tuple[str, ...]:
 
 def sound_rows(rows: LazyRows) -> list[Row]:
     """Some rows that can be read, wherever they lie; the first row's DataError where none can."""
-    some = _sound_rows(rows.read(0, min(ITERATED_AT_ONCE, len(rows)))) or next(_sound_further_on(rows), [])
+    some = _sound_rows(rows.read(0, 1)) or next(_sound_further_on(rows), [])
     if not some:
         rows.row(0)
     return some

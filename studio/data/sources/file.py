@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 from studio.data.sources.base import Origin, Table, digest_of, no_rows
 from studio.data.sources.data_files import Found, find_files
 from studio.data.sources.folder import join_files
-from studio.data.sources.readers import PACKED, READERS, SUFFIXES, TEXT, Reading, suffix_of
+from studio.data.sources.readers import PACKED, READERS, TEXT, Reading, suffix_of
+from studio.data.sources.refused import missing, no_reader, refuse_address
 from studio.data.sources.slices import take_split
-from studio.data.sources.steady import SteadyFile, stamp_of, unreadable
+from studio.data.sources.steady import SteadyFile, no_regular_file, shortened, stamp_of, unreadable
 from studio.data.sources.unpack import plain
 from studio.errors import DataError
 
@@ -51,11 +51,12 @@ class FileSource:
         return bool(_PATH.search(source)) or bool(suffix_of(source)) or _exists(Path(source))
 
     def open(self, source: str, *, split: str, settings: Settings, delimiter: str | None = None) -> Table:
+        refuse_address(source)
         try:
             path = Path(source).expanduser().absolute()
             real = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise DataError("{source!r} is not a path that can be read.", source=source) from error
+            raise DataError("{source!r} is not a path that can be read.", source=shortened(source)) from error
         if not settings.allows_local_paths and not real.is_relative_to(settings.uploads_dir.resolve()):
             raise DataError(
                 "This is a public Space, which reads no paths of its machine. "
@@ -114,11 +115,7 @@ def open_file(file: SteadyFile, reading: Reading, settings: Settings) -> Table:
     """One file, by the reader that its name asks for."""
     suffix = suffix_of(file.path.name)
     if not suffix:
-        raise DataError(
-            "{file} is not of a kind that can be read. There are: {kinds}. Save it as one of these.",
-            file=file.name,
-            kinds=", ".join(SUFFIXES),
-        )
+        raise no_reader(file.name)
     if file.size > LARGEST_FILE:
         raise DataError(
             "{file} is larger than {limit} GB. Split it, or save it as a smaller file.",
@@ -150,28 +147,12 @@ def _steady(path: Path, name: str) -> SteadyFile:
     try:
         facts = path.stat()
         if not path.is_file():
-            raise DataError("{path} is not a regular file.", path=path)
+            raise no_regular_file(path)
     except FileNotFoundError as error:
-        raise _missing(path) from error
+        raise missing(path) from error
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     return SteadyFile(path, name, stamp_of(facts))
-
-
-def _missing(path: Path) -> DataError:
-    names = _readable(path.parent)
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    if near:
-        return DataError("There is no file {path}. Did you mean {near}?", path=path, near=" or ".join(near))
-    return DataError("There is no file {path}. Check the path (data.source).", path=path)
-
-
-def _readable(folder: Path) -> list[str]:
-    """The names in a folder that some reader takes."""
-    try:
-        return sorted(one.name for one in folder.iterdir() if suffix_of(one.name))
-    except OSError:
-        return []
 
 
 def _is_folder(path: Path) -> bool:

@@ -17,12 +17,26 @@ Opener = Callable[[SteadyFile], Table]
 
 def join_files(found: Found, opener: Opener) -> Mapping[str, Table]:
     """Split -> its files' rows one after another. A file that cannot be read is one damaged row."""
-    notes = notes_of(found)
-    tables: dict[str, Table] = {}
-    for split in dict.fromkeys(found.splits):
-        files = [file for file, its in zip(found.files, found.splits, strict=True) if its == split]
-        tables[split] = _joined(found.folder, files, opener, notes)
-    return tables
+    notes = list(notes_of(found))
+    opened: dict[str, list[Table]] = {}
+    problem: DataError | None = None
+    for split, files in found.by_split().items():
+        try:
+            opened[split], empty = _opened(found.folder, files, opener)
+            notes += empty
+        except DataError as error:
+            problem = problem or error
+            notes.append(
+                DataError(
+                    "{folder}: the split {split} cannot be read. {problem}",
+                    folder=found.folder.name,
+                    split=split,
+                    problem=error,
+                )
+            )
+    if problem is not None and not opened:
+        raise problem
+    return {split: _joined(found, split, tables, tuple(notes)) for split, tables in opened.items()}
 
 
 class FileRows(PickedRows):
@@ -75,7 +89,8 @@ def _digest(file: SteadyFile) -> str:
         return digest_of(file.name, repr(file.stamp))
 
 
-def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[DataError, ...]) -> Table:
+def _opened(folder: Path, files: list[SteadyFile], opener: Opener) -> tuple[list[Table], list[DataError]]:
+    """A split's files, and a note of those without rows; DataError where none can be read or none has rows."""
     tables: list[Table] = []
     empty: list[str] = []
     errors: list[DataError] = []
@@ -92,19 +107,24 @@ def _joined(folder: Path, files: list[SteadyFile], opener: Opener, notes: tuple[
         raise errors[0]
     if not tables:
         raise no_rows(folder.name)
-    if empty:
-        empty_note = DataError(
-            "{folder}: files without rows: {count} ({files}).",
-            folder=folder.name,
-            count=len(empty),
-            files=some_of(empty),
-        )
-        notes = (*notes, empty_note)
+    if not empty:
+        return tables, []
+    note = DataError(
+        "{folder}: files without rows: {count} ({files}).",
+        folder=folder.name,
+        count=len(empty),
+        files=some_of(empty),
+    )
+    return tables, [note]
+
+
+def _joined(found: Found, split: str, tables: list[Table], notes: tuple[DataError, ...]) -> Table:
+    files = found.by_split()[split]
     total = sum(len(one.rows) for one in tables)
     if total > MOST_ROWS:
-        raise too_many_rows(folder.name, total)
+        raise too_many_rows(found.folder.name, total)
     return Table(
-        name=folder.name,
+        name=found.folder.name,
         rows=FileRows(tables),
         columns=tuple(dict.fromkeys(column for table in tables for column in table.columns)),
         identity=lambda: digest_of(*(f"{table.name} {table.identity}" for table in tables)),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from studio.data.sources.base import LazyRows, Origin, Row, Table, no_rows
 from studio.data.sources.slices import parse_split
+from studio.data.sources.steady import shortened
 from studio.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _ID = re.compile(r"^(?P<id>(?:[\w.-]+/)?[\w.-]+)(?::(?P<subset>[\w.-]+))?$")
 PATIENCE = 10.0  # seconds until the Hub is called unreachable
 KEPT_TABLES = 4
+# What a row's decoding can fail with: a codec that is not there, damaged bytes, a value of another type.
+_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, AttributeError, ImportError)
 
 _tables: OrderedDict[tuple[str, str], Table] = OrderedDict()
 _lock = Lock()
@@ -32,17 +36,37 @@ _lock = Lock()
 class HubRows(LazyRows):
     """A `datasets.Dataset` as a sequence of plain rows."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: Dataset, name: str) -> None:
+        self._dataset, self._name = dataset, name
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def read(self, start: int, stop: int) -> list[Row | DataError]:
-        columns: dict[str, list[Any]] = self._dataset[start:stop]
+        import pyarrow as pa
+
+        try:
+            columns: dict[str, list[Any]] = self._dataset[start:stop]
+        except (*_FAULTS, pa.ArrowException):
+            return [self._one(index) for index in range(start, stop)]
         if not columns:
             return [{} for _ in range(start, stop)]
         return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+    def _one(self, index: int) -> Row | DataError:
+        """A row among some of which one cannot be read."""
+        import pyarrow as pa
+
+        try:
+            row: Row = self._dataset[index]
+        except (*_FAULTS, pa.ArrowException) as error:
+            return DataError(
+                "{file}, row {row}: a value cannot be read ({problem}). Fix the row or remove it.",
+                file=self._name,
+                row=index + 1,
+                problem=_first_line(error),
+            )
+        return row
 
 
 class HubSource:
@@ -57,7 +81,7 @@ class HubSource:
         if found is None:
             raise DataError(
                 "{source!r} is neither starter, nor a file here, nor a data set id on the Hub such as owner/name.",
-                source=source[:120],
+                source=shortened(source),
             )
         with _lock:
             kept = _tables.get((source, split))
@@ -84,20 +108,39 @@ def _load(repo: str, *, subset: str | None, split: str, name: str) -> Table:
     except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError, LookupError, StopIteration) as error:
         raise DataError(
             "The data set {source} could not be read from the Hub: {problem}",
-            source=name,
+            source=shortened(name),
             problem=_first_line(error),
         ) from error
     if not len(dataset):
         raise no_rows(name)
+    leave_undecoded(dataset)
     content = f"{repo}\n{subset}\n{split}\n{revision or dataset._fingerprint}\n{len(dataset)}"
     return Table(
         name=name,
-        rows=HubRows(dataset),
+        rows=HubRows(dataset, name),
         columns=tuple(dataset.column_names),
         identity=hashlib.sha256(content.encode()).hexdigest(),
         size_bytes=dataset.dataset_size,
         origins=_origins(dataset, f"{repo}:{subset or ''}", split),
     )
+
+
+def leave_undecoded(dataset: Dataset) -> None:
+    """No images, audio and the like made of their bytes: no format reads them, it takes long, and it can fail."""
+    for column, feature in list(dataset.info.features.items()):
+        dataset.info.features[column] = _undecoded(feature)
+
+
+def _undecoded(feature: Any) -> Any:
+    from datasets import Json
+
+    if isinstance(feature, dict):
+        return {name: _undecoded(inner) for name, inner in feature.items()}
+    if hasattr(feature, "feature"):
+        return replace(feature, feature=_undecoded(feature.feature))
+    if hasattr(feature, "decode_example") and hasattr(feature, "decode") and not isinstance(feature, Json):
+        return replace(feature, decode=False)
+    return feature
 
 
 def _origins(dataset: Dataset, name: str, split: str) -> list[Origin]:
@@ -123,13 +166,14 @@ def _revision(repo: str, name: str) -> str | None:
         return sha
     except GatedRepoError as error:
         raise DataError(
-            "The data set {source} is gated. Ask for access on its page and log in with `hf auth login`.", source=name
+            "The data set {source} is gated. Ask for access on its page and log in with `hf auth login`.",
+            source=shortened(name),
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise DataError(
             "There is no data set {source} on the Hub, and no file of that name here. Check the id (owner/name); "
             "a private one needs `hf auth login`.",
-            source=name,
+            source=shortened(name),
         ) from error
     except (HTTPError, OSError) as error:  # HTTPError is the HTTP library's own base class
         try:
@@ -138,7 +182,7 @@ def _revision(repo: str, name: str) -> str | None:
             raise DataError(
                 "There is no file {source} here, and the Hub cannot be reached to look for a data set of that name "
                 "({problem}). Check data.source and the connection, or set HF_ENDPOINT to a mirror.",
-                source=name,
+                source=shortened(name),
                 problem=_first_line(error),
             ) from error
         return None

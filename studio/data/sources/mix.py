@@ -6,6 +6,7 @@ holds both side by side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int64]
 
 STRATEGIES = ("first_exhausted", "all_exhausted")
+COUNTED_TO = 10**15  # rows; beyond it a sentence says no more than that
 MOST_MIXED = 50_000_000  # rows; `all_exhausted` repeats the small sources until the last is used up
 DRAWN_AT_ONCE = 1000  # as `datasets` draws: another size would be another order
 
@@ -28,6 +30,8 @@ def interleave(
     """(source, row) of every mixed row. `weights` need not add up to 1; without them the sources take turns."""
     import numpy as np
 
+    if weights is not None and math.isinf(sum(weights)):
+        weights = [weight / max(weights) for weight in weights]  # their sum is beyond what a number can be
     _check(lengths, weights, strategy)
     until = min if strategy == "first_exhausted" else max
     if weights is None:
@@ -72,15 +76,19 @@ def _check(lengths: Sequence[int], weights: Sequence[float] | None, strategy: st
             "all_exhausted (repeat sources until each is used up).",
             strategy=strategy,
         )
-    if min(lengths) < 1 or (weights is not None and min(weights) <= 0):
-        raise DataError("Every source that is mixed needs at least one row and a weight above 0.")
+    if min(lengths) < 1 or not all(0 < one < math.inf for one in weights or ()):
+        raise DataError(
+            "Every source that is mixed needs at least one row and a weight above 0 that does not vanish beside the "
+            "others."
+        )
     shares = [1.0] * len(lengths) if weights is None else weights
-    rows = [length * sum(shares) / share for length, share in zip(lengths, shares, strict=True)]
+    parts = [share / sum(shares) for share in shares]
+    rows = [length / part if part else math.inf for length, part in zip(lengths, parts, strict=True)]
     expected = min(rows) if strategy == "first_exhausted" else max(rows)
     if expected > MOST_MIXED:
         raise DataError(
             "About {rows} rows would come out of the mixed sources; at most {most} can. "
             "Set data.mix_strategy: first_exhausted, or weights closer to the sizes of the sources.",
-            rows=f"{round(expected):,}",
+            rows=f"{round(expected):,}" if expected < COUNTED_TO else f"{COUNTED_TO:,}+",
             most=f"{MOST_MIXED:,}",
         )

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from studio.data.sources.base import Rows
 from studio.data.sources.readers.arrow import read_arrow
 from studio.data.sources.readers.delimited import read_csv, read_tsv
-from studio.data.sources.readers.json_lines import read_json_lines
-from studio.data.sources.readers.json_rows import read_json
+from studio.data.sources.readers.json_rows import read_json, read_json_lines
 from studio.data.sources.readers.parquet import read_parquet
 from studio.data.sources.readers.plain_text import read_text
 from studio.data.sources.steady import SteadyFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from studio.data.sources.base import MOST_ROWS, Rows, no_rows
+from studio.data.sources.base import MOST_ROWS, Rows, no_rows, sound_rows
 from studio.data.sources.readers.arrow_layout import BATCH, DICTIONARY, FILE_MARK, SCHEMA, Message, invalid, messages
 from studio.data.sources.readers.arrow_rows import BatchRows, check_size, column_names, first_line
 from studio.data.sources.readers.encoding import refuse_stand_in
@@ -78,7 +78,5 @@ def read_arrow(file: SteadyFile, reading: Reading) -> Rows:
         raise no_rows(file.name)
     made = ArrowRows(file, found)
     names = column_names(made.schema(), file.name)
-    first = made.read(0, 1)[0]
-    if isinstance(first, DataError):
-        raise first
+    sound_rows(made)
     return Rows(made, names)

@@ -109,4 +109,9 @@ class Flat:
 
 
 def invalid(name: str, problem: str) -> DataError:
-    return DataError("{file} is not a valid Arrow file ({problem}).", file=name, problem=problem)
+    return DataError(
+        "{file} is not a valid Arrow file ({problem}). Download or save it again; if it is of another kind, give its "
+        "name the ending of that kind.",
+        file=name,
+        problem=problem,
+    )

@@ -5,11 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from studio.data.sources.base import LazyRows, Row
+from studio.data.sources.readers.arrow_values import row_sizes, rows_of
+from studio.data.sources.readers.spans import LARGEST_ROW
 from studio.data.sources.steady import SteadyFile
 from studio.errors import DataError
 
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 96 * 1024**2  # of batches that were looked at last
 
+# What making Python's values can fail with: damaged text, a date beyond the calendar, a type that has none.
+FAULTS = (ValueError, OverflowError, LookupError, NotImplementedError, TypeError)
+
 
 class BatchRows(LazyRows):
     """Batch n has `counts[n]` rows. The last batches looked at are kept; safe to use from several threads."""
@@ -25,7 +33,7 @@ class BatchRows(LazyRows):
     def __init__(self, file: SteadyFile, counts: list[int]) -> None:
         self.file = file
         self._ends = list(accumulate(counts))
-        self._kept: OrderedDict[int, pa.Table] = OrderedDict()
+        self._kept: OrderedDict[int, _Batch] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -49,45 +57,60 @@ class BatchRows(LazyRows):
     def _slice(self, number: int, offset: int, count: int) -> list[Row | DataError]:
         try:
             with self._lock:
-                table = self._kept.get(number)
-                if table is None:
-                    table = self._kept[number] = self.batch(number)
+                batch = self._kept.get(number)
+                if batch is None:
+                    batch = self._kept[number] = _Batch.of(self.batch(number))
                 self._kept.move_to_end(number)
-                while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
+                while len(self._kept) > 1 and sum(one.table.nbytes for one in self._kept.values()) > KEPT_BYTES:
                     self._kept.popitem(last=False)
         except DataError as error:
             return [error] * count
-        piece = _plain(table.slice(offset, count))
         begin = self._ends[number - 1] if number else 0
+        places = range(offset, offset + count)
+        if not any(place in batch.too_large for place in places):
+            with suppress(*FAULTS):  # of some row; each is then looked at by itself
+                return list(rows_of(batch.table.slice(offset, count)))
+        return [_one(batch, place, name=self.file.name, row=begin + place) for place in places]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch in memory, and the bytes of those of its rows that are larger than a row may be."""
+
+    table: pa.Table
+    too_large: Mapping[int, int]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _Batch:
+        import numpy as np
+
         try:
-            rows: list[Row | DataError] = piece.to_pylist()
-        except (UnicodeDecodeError, ValueError, OverflowError):
-            rows = [_one(piece, place, name=self.file.name, row=begin + offset + place) for place in range(count)]
-        return rows
+            sizes = row_sizes(table)
+        except FAULTS:  # for a type that is not read; each row says so
+            return cls(table, {})
+        return cls(table, {int(place): int(sizes[place]) for place in np.flatnonzero(sizes > LARGEST_ROW)})
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Repeated text in full: as rows it is that anyway, and is made into them much faster so."""
-    import pyarrow as pa
-
-    for number, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            table = table.set_column(number, table.schema.names[number], column.cast(column.type.value_type))
-    return table
-
-
-def _one(table: pa.Table, place: int, *, name: str, row: int) -> Row | DataError:
-    """A row of a piece in which some row cannot be made into Python's values."""
+def _one(batch: _Batch, place: int, *, name: str, row: int) -> Row | DataError:
+    """A row of those among which some row cannot be made into Python's values."""
+    if place in batch.too_large:
+        return DataError(
+            "{file}, row {row}: the row unpacks to {size} MB; at most {limit} MB are read. Split it into several rows "
+            "or remove it.",
+            file=name,
+            row=row + 1,
+            size=batch.too_large[place] // 1024**2,
+            limit=LARGEST_ROW // 1024**2,
+        )
     try:
-        rows: list[Row] = table.slice(place, 1).to_pylist()
-    except (UnicodeDecodeError, ValueError, OverflowError) as error:
+        return rows_of(batch.table.slice(place, 1))[0]
+    except FAULTS as error:
         return DataError(
             "{file}, row {row}: a value cannot be read ({problem}). Fix the row or remove it.",
             file=name,
             row=row + 1,
             problem=first_line(error),
         )
-    return rows[0]
 
 
 def column_names(schema: pa.Schema, name: str) -> tuple[str, ...]:

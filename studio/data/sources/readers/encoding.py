@@ -6,6 +6,7 @@ UTF-8 with or without a byte order mark, UTF-16 and UTF-32 with one.
 from __future__ import annotations
 
 import codecs
+import re
 
 from studio.data.sources.steady import SteadyFile
 from studio.errors import DataError
@@ -26,7 +27,9 @@ _OTHER_KINDS = (
     (b"ARROW1", "Arrow", ".arrow"),
 )
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx (and any ZIP), .xls
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")
+# How web pages begin, and what storage services answer in place of a file.
+_PAGE = re.compile(rb"<(?:!doctype|!--|(?:html|head|body|title|meta|script|div|center|h1)\b)", re.IGNORECASE)
+_XML = re.compile(rb"<(?:\?xml|error\b|listbucketresult\b)", re.IGNORECASE)
 
 
 def encoding_of(head: bytes) -> str:
@@ -68,11 +71,13 @@ def refuse_stand_in(file: SteadyFile, *, may_be_markup: bool = False) -> None:
             "Run `git lfs pull` where it lies, or download it from its page.",
             file=file.name,
         )
-    if not may_be_markup and begin[:9].lower().startswith(_PAGES):
+    kind = "HTML" if _PAGE.match(begin) else "XML" if _XML.match(begin) else None
+    if kind and not may_be_markup:
         raise DataError(
-            "{file} is a web page (HTML), not data: the download gave an error or login page. "
+            "{file} is a web page ({kind}), not data: the download gave an error or login page. "
             "Download the file itself, from the page's download link.",
             file=file.name,
+            kind=kind,
         )
 
 

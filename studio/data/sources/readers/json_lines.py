@@ -1,19 +1,19 @@
-"""JSON lines -> rows, each parsed when it is looked at. A damaged line is a damaged row, and no more."""
+"""JSON lines -> rows, each parsed when it is looked at. A damaged line is a damaged row, and no more.
+
+Is told that there is one object a line.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from studio.data.sources.base import Row, Rows, sampled_columns
-from studio.data.sources.readers.encoding import check_text, no_utf8
+from studio.data.sources.readers.encoding import no_utf8
 from studio.data.sources.readers.json_values import RefusedError, parse_value
 from studio.data.sources.readers.lines import Lines, index_lines
 from studio.data.sources.readers.spans import SpanRows
 from studio.data.sources.steady import SteadyFile
 from studio.errors import DataError
-
-if TYPE_CHECKING:
-    from studio.data.sources.readers import Reading
 
 _KINDS: dict[type, str] = {list: "list", str: "text", bool: "true or false", int: "number", float: "number"}
 
@@ -32,8 +32,12 @@ class JsonLineRows(SpanRows):
         try:
             value = parse_value(piece)
         except UnicodeDecodeError as error:
+            if error.end == len(error.object) and self._ends_within(piece, index):
+                raise _cut_off(self.file.name, self.line(index), "the last character is not whole") from error
             raise no_utf8(error, name=self.file.name, line=self.line(index)) from error
         except RefusedError as error:
+            if error.is_cut and self._ends_within(piece, index):
+                raise _cut_off(self.file.name, self.line(index), str(error)) from error
             if str(error).startswith("a comma"):
                 error = RefusedError("there is more after the first value")
             raise invalid(self.file.name, self.line(index), error) from error
@@ -41,10 +45,14 @@ class JsonLineRows(SpanRows):
             return value
         raise no_object(value, name=self.file.name, line=self.line(index), row=index + 1)
 
+    def _ends_within(self, piece: bytes, index: int) -> bool:
+        """Whether the file ends without ending this line."""
+        return index == self._spans - 1 and not piece.endswith((b"\n", b"\r"))
 
-def read_json_lines(file: SteadyFile, reading: Reading) -> Rows:
-    """One object a line."""
-    lines = index_lines(file, start=check_text(file))
+
+def read_lines(file: SteadyFile, start: int) -> Rows:
+    """One object a line, from the byte `start` on."""
+    lines = index_lines(file, start=start)
     rows = JsonLineRows(file, lines)
     return Rows(rows, sampled_columns(rows), lines.numbers)
 
@@ -55,6 +63,16 @@ def invalid(name: str, line: int, error: ValueError) -> DataError:
         file=name,
         line=line,
         problem=str(error),
+    )
+
+
+def _cut_off(name: str, line: int, problem: str) -> DataError:
+    return DataError(
+        "{file}, line {line}: not valid JSON ({problem}): the file ends within this line, so it seems to be cut off. "
+        "Download or write the file again, or remove the line.",
+        file=name,
+        line=line,
+        problem=problem,
     )
 
 

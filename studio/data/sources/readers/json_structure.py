@@ -36,11 +36,14 @@ class Structure:
     lines: LineCounter
 
 
-def find_structure(file: SteadyFile, start: int, *, levels: int) -> Structure:
-    """Look through the value whose bracket is at `start`, noting what lies in its `levels` outermost levels."""
+def find_structure(file: SteadyFile, start: int, *, levels: int, many: bool = False) -> Structure:
+    """Look through the value whose bracket is at `start`, noting what lies in its `levels` outermost levels.
+
+    With `many`, through the values that follow it as well; `end` is that of the last, if the last ends.
+    """
     import numpy as np
 
-    scanner = _Scanner(levels)
+    scanner = _Scanner(levels, many=many)
     marks, counts, breaks, position = [0], [0], 0, 0
     end: int | None = None
     for block in file.chunks(size=CHUNK):
@@ -52,12 +55,15 @@ def find_structure(file: SteadyFile, start: int, *, levels: int) -> Structure:
         position += len(block)
         marks.append(position)
         counts.append(breaks)
+    closes = scanner.joined("close")
+    if many and scanner.depth == 0 and len(closes[1]):
+        end = int(closes[1][-1])
     return Structure(
         start=start,
         end=end,
         commas=scanner.joined("comma"),
         opens=scanner.joined("open"),
-        closes=scanner.joined("close"),
+        closes=closes,
         lines=LineCounter(file, marks, counts),
     )
 
@@ -65,15 +71,15 @@ def find_structure(file: SteadyFile, start: int, *, levels: int) -> Structure:
 class _Scanner:
     """The state between chunks: depth, whether within a text, and whether its last byte escapes the next."""
 
-    def __init__(self, levels: int) -> None:
-        self._levels = levels
+    def __init__(self, levels: int, *, many: bool) -> None:
+        self._levels, self._many = levels, many
         self.depth = 0
         self.in_text = False
         self._escaping = False
         self._found: dict[tuple[str, int], list[Offsets]] = {}
 
     def look(self, chunk: npt.NDArray[np.uint8], position: int) -> int | None:
-        """Note what the chunk at `position` holds; where the outermost bracket closes, if it does."""
+        """Note what the chunk at `position` holds; where the outermost bracket closes, if it is the only one."""
         import numpy as np
 
         places = np.flatnonzero(_kinds()[chunk])
@@ -84,7 +90,7 @@ class _Scanner:
         real = (kinds >= _OPEN) & (within & 1 == 0)
         places, kinds = places[real], kinds[real]
         depth = np.cumsum((kinds == _OPEN).astype(np.int32) - (kinds == _CLOSE), dtype=np.int32) + self.depth
-        closed = np.flatnonzero(depth <= 0)
+        closed = np.flatnonzero((depth <= 0) & (not self._many))
         end = int(places[closed[0]]) + position if len(closed) else None
         if end is not None:
             last = int(closed[0]) + 1

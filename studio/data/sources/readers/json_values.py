@@ -9,17 +9,20 @@ import json
 import re
 from typing import Any
 
+from studio.data.sources.readers.odd_characters import odd
+
 DEEPEST = 200  # lists and objects within one another
 _SPACE = b" \t\n\r"
+_cut = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|[eE][-+]?|u[0-9a-fA-F]{0,4}").fullmatch  # of a value
 _surrogate = re.compile(rb"\\u[dD]").search  # a pattern is searched for twice as fast as bytes are
 
 
 class RefusedError(ValueError):
-    """Something that Python's JSON accepts and we do not. `position` is in characters of the text."""
+    """What is wrong with a JSON text. `position` is in characters of it; `is_cut` where it could have gone on well."""
 
-    def __init__(self, problem: str, position: int | None = None) -> None:
+    def __init__(self, problem: str, position: int | None = None, *, is_cut: bool = False) -> None:
         super().__init__(problem)
-        self.position = position
+        self.position, self.is_cut = position, is_cut
 
 
 def _constant(name: str) -> None:
@@ -43,7 +46,7 @@ def parse_value(piece: bytes) -> Any:
     try:
         value, end = _decode(text)
     except json.JSONDecodeError as error:
-        raise RefusedError(f"{error.msg}, column {error.colno}", error.pos) from error
+        raise _refused(error, text) from error
     except RefusedError:
         raise
     except (RecursionError, ValueError) as error:
@@ -59,6 +62,16 @@ def parse_value(piece: bytes) -> Any:
     if _surrogate(piece):
         _check_pairs(value)
     return value
+
+
+def _refused(error: json.JSONDecodeError, text: str) -> RefusedError:
+    """Python's own words, but for a character that nobody sees."""
+    rest = text[error.pos :]
+    problem = error.msg
+    if rest and (rest[0] < " " or rest[0] == "\ufeff"):
+        problem = f"the character {odd(rest[0])} has no place there"
+    is_cut = not rest or problem.startswith("Unterminated") or bool(_cut(rest))
+    return RefusedError(f"{problem}, column {error.colno}", error.pos, is_cut=is_cut)
 
 
 def _check_pairs(value: Any) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from studio.data.sources.base import MOST_ROWS, Rows, no_rows
+from studio.data.sources.base import MOST_ROWS, Rows, no_rows, sound_rows
 from studio.data.sources.readers.arrow_rows import BatchRows, check_size, column_names, first_line
 from studio.data.sources.readers.encoding import refuse_stand_in
 from studio.data.sources.steady import AT_ONCE, SteadyFile
@@ -94,9 +94,7 @@ def read_parquet(file: SteadyFile, reading: Reading) -> Rows:
     if not parts:
         raise no_rows(file.name)
     rows = ParquetRows(file, parts, repeated)
-    first = rows.read(0, 1)[0]
-    if isinstance(first, DataError) and "problem" in first.details:
-        raise first
+    sound_rows(rows)
     return Rows(rows, names)
 
 
@@ -117,4 +115,9 @@ def _parquet(file: SteadyFile, *, repeated: list[str] | None = None) -> Iterator
 
 
 def _invalid(name: str, problem: str) -> DataError:
-    return DataError("{file} is not a valid Parquet file ({problem}).", file=name, problem=problem)
+    return DataError(
+        "{file} is not a valid Parquet file ({problem}). Download or save it again; if it is of another kind, give its "
+        "name the ending of that kind.",
+        file=name,
+        problem=problem,
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from studio.data.sources.base import Row, Rows, sampled_columns
 from studio.data.sources.readers.encoding import check_text, no_utf8
 from studio.data.sources.readers.lines import Lines, index_lines
+from studio.data.sources.readers.odd_characters import is_odd, refuse_odd
 from studio.data.sources.readers.spans import SpanRows
 from studio.data.sources.steady import SteadyFile
 from studio.errors import DataError
@@ -28,6 +29,8 @@ class TextRows(SpanRows):
         return self._lines.number(index)
 
     def parse(self, piece: bytes, index: int) -> Row:
+        if is_odd(piece):
+            refuse_odd(piece, name=self.file.name, line=self.line(index))
         try:
             return {COLUMN: piece.splitlines()[0].decode()}
         except UnicodeDecodeError as error:

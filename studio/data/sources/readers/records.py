@@ -7,11 +7,14 @@ Python's own `csv` says where records end, line by line.
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from studio.data.sources.base import MOST_ROWS, too_many_rows
+from studio.data.sources.readers.cells import split_lines, stood_in
+from studio.data.sources.readers.spans import LARGEST_ROW
 from studio.data.sources.steady import SteadyFile
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     Bytes = npt.NDArray[np.uint8]
 
 CHUNK = 1 << 20  # bytes
-LARGEST_CELL = 16 * 1024**2  # characters; csv's own limit of 131,072 is shorter than a long document
+PATIENCE = 8 * CHUNK  # bytes, besides a few times the file's, that may be read over again for damaged records
 _LF, _CR, _QUOTE = 10, 13, 34
 
 
@@ -34,11 +37,14 @@ class Records:
     lines: Offsets
 
 
-def index_records(file: SteadyFile, delimiter: str, *, start: int = 0) -> Records:
-    """Records end at a line break outside double quotes; lines end by LF, CRLF or CR alone."""
+def index_records(file: SteadyFile, delimiter: str, *, start: int = 0, line: int = 1) -> Records:
+    """Records end at a line break outside double quotes; lines end by LF, CRLF or CR alone.
+
+    `line` is the number of the one that begins at `start`.
+    """
     import numpy as np
 
-    found = _Found(start)
+    found = _Found(start, line)
     if len(delimiter.encode()) > 1 or not _fast(file, ord(delimiter), found):
         _slow(file, delimiter, found)
     marks, lines = np.concatenate(found.starts), np.concatenate(found.lines)
@@ -50,12 +56,12 @@ def index_records(file: SteadyFile, delimiter: str, *, start: int = 0) -> Record
 class _Found:
     """Records so far; everything before `position` is known, and `position` begins a record on `line`."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, line: int) -> None:
         import numpy as np
 
         self.starts: list[Offsets] = [np.zeros(0, dtype=np.int64)]
         self.lines: list[Offsets] = [np.zeros(0, dtype=np.int64)]
-        self.position, self.line = start, 1
+        self.position, self.line = start, line
 
 
 def _fast(file: SteadyFile, delimiter: int, found: _Found) -> bool:
@@ -147,53 +153,83 @@ def _breaks(chunk: Bytes, count: int) -> Offsets:
 def _slow(file: SteadyFile, delimiter: str, found: _Found) -> None:
     """The records from `found.position` on, as `csv` reads them. A damaged one is its first line alone.
 
-    So a quote that is never closed costs its own line, not the rest of the file.
+    So a quote that is never closed costs its own line, not the rest of the file. Where far too many are not, every
+    line from there on is a record.
     """
     import numpy as np
 
-    csv.field_size_limit(LARGEST_CELL)
     starts: list[int] = []
     lines: list[int] = []
-    patience = 4 * file.size + CHUNK  # bytes that may be read over again for damaged records
+    patience = 4 * file.size + PATIENCE
+    feed = _Lines(file, found.position, delimiter)
     while found.position < file.size:
-        feed = _Lines(file, found.position, wide=not delimiter.isascii())
         try:
-            for cells in csv.reader(feed, delimiter=delimiter, strict=True):
+            for cells in split_lines(feed, delimiter):
                 if cells:
                     starts.append(found.position)
                     lines.append(found.line)
-                found.line += feed.taken
-                found.position, feed.taken = feed.position, 0
+                found.line += len(feed.taken)
+                found.position += feed.size
+                feed.take()
         except csv.Error:
             starts.append(found.position)
             lines.append(found.line)
-            patience -= feed.position - found.position
-            first = _Lines(file, found.position)
-            next(iter(first))
-            found.position = first.position if patience > 0 else file.size
+            patience -= feed.size
+            found.position += len(feed.taken[0])
             found.line += 1
+            feed.take(1)
+            if patience < 0:
+                break
+    for line in feed.rest():
+        if line.strip(b"\r\n"):
+            starts.append(found.position)
+            lines.append(found.line)
+        found.position += len(line)
+        found.line += 1
     found.starts.append(np.array(starts, dtype=np.int64))
     found.lines.append(np.array(lines, dtype=np.int64))
 
 
 class _Lines:
-    """The file's lines from a position on, and how far they were taken. Bytes that are no text pass through."""
+    """The file's lines from a position on, as `csv` is to see them. Bytes that are no text pass through.
 
-    def __init__(self, file: SteadyFile, position: int, *, wide: bool = False) -> None:
-        self.position, self.taken = position, 0
-        self._lines, self._wide = _split(file, position), wide
+    `taken` are those of the record at hand, `size` their bytes; what turns out to be of no record is given again.
+    """
+
+    def __init__(self, file: SteadyFile, position: int, delimiter: str) -> None:
+        self._lines, self._delimiter = _split(file, position), delimiter
+        self._encoding = ("latin-1", "strict") if delimiter.isascii() else ("utf-8", "surrogateescape")
+        self._again: deque[bytes] = deque()
+        self.taken: list[bytes] = []
+        self.size = 0
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.position += len(line)
-            self.taken += 1
-            yield line.decode("utf-8", "surrogateescape") if self._wide else line.decode("latin-1")
+        return self
+
+    def __next__(self) -> str:
+        if self.size > LARGEST_ROW:
+            raise csv.Error("the row is too long")
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.taken.append(line)
+        self.size += len(line)
+        return stood_in(line.decode(*self._encoding), self._delimiter)
+
+    def take(self, count: int | None = None) -> None:
+        """Be done with the record at hand, or with its first lines only."""
+        if count is not None:
+            self._again.extendleft(reversed(self.taken[count:]))
+        self.taken, self.size = [], 0
+
+    def rest(self) -> Iterator[bytes]:
+        """The lines that no record has taken."""
+        yield from self._again
+        yield from self._lines
 
 
 def _split(file: SteadyFile, position: int) -> Iterator[bytes]:
     """Lines by LF, CRLF or CR, with their ends."""
     rest: list[bytes] = []
-    for piece in _growing(file, position):
+    for piece in file.chunks(position, size=CHUNK):
         lines = piece.splitlines(keepends=True)
         if len(lines) > 1 or (rest and rest[-1].endswith((b"\n", b"\r"))):
             lines = b"".join([*rest, piece]).splitlines(keepends=True)
@@ -203,11 +239,3 @@ def _split(file: SteadyFile, position: int) -> Iterator[bytes]:
             rest.append(piece)
     if rest:
         yield from b"".join(rest).splitlines(keepends=True)
-
-
-def _growing(file: SteadyFile, position: int) -> Iterator[bytes]:
-    """Pieces that are small at first: after a damaged record the reading begins anew."""
-    size = 1 << 12
-    while position < file.size:
-        yield file.read(position, position + size)
-        position, size = position + size, min(2 * size, CHUNK)
