@@ -14,12 +14,13 @@ const link = (text, press, cls = "tf-link") => {
   button.addEventListener("click", press);
   return button;
 };
+const goTo = (at) => window.dispatchEvent(new CustomEvent("tunefork:goto", { detail: { at } }));
 const showRow = (finding, button) => {
   const turn = shownOf.get(finding.check + finding.text) ?? 0;
   shownOf.set(finding.check + finding.text, turn + 1);
   const at = finding.positions[turn % finding.positions.length];
   if (finding.positions.length > 1) button.textContent = say("cards.show_next", { at: (turn % finding.positions.length) + 1, of: figure(finding.count) });
-  window.dispatchEvent(new CustomEvent("tunefork:goto", { detail: { at } }));
+  goTo(at);
 };
 const pull = (lever) => {
   done = { text: lever.text, undo: lever.undo };
@@ -45,7 +46,13 @@ const item = (finding) => {
   const title = el("p", "tf-what");
   title.append(el("span", "tf-severity", finding.word), el("b", "", finding.title));
   words.append(title);
-  if (finding.rest) words.append(el("p", "tf-rest", finding.rest));
+  const rest = el("p", "tf-rest", finding.rest);
+  if (finding.rows.length) {
+    rest.append(finding.rest ? " · " : "", say("cards.rows_are"), " ");
+    finding.rows.forEach(({ name, at }, index) => rest.append(index ? ", " : "", link(name, () => goTo(at))));
+    if (finding.more) rest.append(`, +${figure(finding.more)}`);
+  }
+  if (rest.childNodes.length) words.append(rest);
   const levers = el("div", "tf-levers");
   if (finding.positions.length) {
     const button = link(say("cards.show"), () => showRow(finding, button));

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from studio.data.scan import Scan
     from studio.training.inspector import Look
 
+EXAMPLES = 3  # rows that are named, each with a jump
 SHOWN_IN_TURN = 200  # rows of a finding that "show" goes through
 TITLE = re.compile(r"^(.{12,}?)(?:: |：|\. |。(?=.))", re.DOTALL)
 
@@ -104,11 +105,8 @@ def _finding(lang: Language, finding: Finding, config: RunConfig, corpus: Corpus
     title, rest = in_two(translate(lang, StudioError(finding.template, **details)))
     positions = [int(one) for one in finding.positions[:SHOWN_IN_TURN]]
     left_out = finding.check in config.data.filters
-    parts = [rest]
-    if positions and finding.count < len(corpus):
-        parts.append(say(lang, "data.rows_named", rows=named(corpus, positions, finding.count)))
-    if left_out:
-        parts.append(say(lang, "data.left_out"))
+    parts = [rest, say(lang, "data.left_out") if left_out else ""]
+    some = positions[:EXAMPLES] if finding.count < len(corpus) else []
     return {
         "check": finding.check,
         "severity": "note" if left_out else finding.severity,
@@ -117,6 +115,8 @@ def _finding(lang: Language, finding: Finding, config: RunConfig, corpus: Corpus
         "text": title,
         "rest": " · ".join(part for part in parts if part),
         "count": finding.count,
+        "rows": [{"name": corpus.where(one), "at": one} for one in some],
+        "more": finding.count - len(some) if some else 0,
         "positions": positions,
         "levers": [] if left_out else [_lever(lang, one, config) for one in finding.levers],
     }
@@ -125,12 +125,6 @@ def _finding(lang: Language, finding: Finding, config: RunConfig, corpus: Corpus
 def _figure(value: Any) -> Any:
     """A large number with its thousands apart."""
     return f"{value:,}" if type(value) is int and value >= 10_000 else value
-
-
-def named(corpus: Corpus, positions: list[int], count: int) -> str:
-    """`4, 9 (line 12), +3`: the first three rows."""
-    shown = ", ".join(corpus.where(one) for one in positions[:3])
-    return f"{shown}, +{count - 3:,}" if count > 3 else shown
 
 
 def in_two(sentence: str) -> tuple[str, str]:

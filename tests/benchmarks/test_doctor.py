@@ -25,7 +25,7 @@ from studio.model.load import load_tokenizer
 from studio.settings import Settings
 
 ROWS, ROUNDS = 2048, 4
-GOAL = 15  # microseconds of a row of 200 tokens
+GOAL = 0.15  # of the time that the tokenizer takes for the same rows in one thread: whatever machine this is
 BYTES = 100  # a row, of all marks
 SYLLABLES = ("ba", "cor", "del", "fin", "gra", "ho", "in", "lo", "mer", "nu", "pa", "ris", "so", "tan", "ver")
 CHINESE = "训练器看到的就是预览里显示的内容每一行都会被检查一遍没有任何遗漏"
@@ -46,8 +46,9 @@ def write_rows(path: Path, kind: str) -> None:
 @pytest.mark.benchmark
 @pytest.mark.parametrize("kind", ["english", "chinese"])
 def test_all_looks_cost_little_beside_the_tokenizer(
-    kind: str, tmp_path: Path, settings: Settings, figure: Callable[[str], None]
+    kind: str, tmp_path: Path, settings: Settings, figure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     path = tmp_path / "rows.jsonl"
     write_rows(path, kind)
     config = build({"data": {"source": str(path), "eval_fraction": 0}})
@@ -60,7 +61,12 @@ def test_all_looks_cost_little_beside_the_tokenizer(
     best, tokens, size = dict.fromkeys(CHECKS, 1e9), 0, 0
     best["read"] = 1e9
     worked = [pipeline.work(range(start, start + CHUNK_ROWS)) for start in range(0, ROWS, CHUNK_ROWS)]
+    texts = [one.texts[0] for some in worked for one in some.encoded if one is not None]
+    alone = 1e9
     for _ in range(ROUNDS):
+        began = time.thread_time()
+        tokenizer(texts, add_special_tokens=False)
+        alone = min(alone, time.thread_time() - began)
         spent = dict.fromkeys(best, 0.0)
         tokens = size = 0
         for some in worked:
@@ -77,8 +83,12 @@ def test_all_looks_cost_little_beside_the_tokenizer(
         best = {name: min(one, spent[name]) for name, one in best.items()}
     took = 1e6 * sum(best.values()) / tokens * 200
     dearest = ", ".join(f"{name} {1e6 * best[name] / tokens * 200:.1f}" for name in sorted(best, key=best.get)[:-5:-1])
-    figure(f"doctor, {kind}: {took:.1f} µs a row of 200 tokens ({dearest}), {size / ROWS:.0f} bytes a row kept")
-    assert took < GOAL and size / ROWS < BYTES
+    share = sum(best.values()) / alone
+    figure(
+        f"doctor, {kind}: {took:.1f} µs a row of 200 tokens ({dearest}), {share:.3f} of the tokenizer's time, "
+        f"{size / ROWS:.0f} bytes a row kept"
+    )
+    assert share < GOAL and size / ROWS < BYTES
 
 
 @pytest.mark.benchmark
@@ -103,11 +113,11 @@ def test_a_report_of_a_million_rows(figure: Callable[[str], None]) -> None:
         facts=facts, train=rows[:-1000], eval=rows[-1000:], method=method, context=context, marks=marks,
         max_length=512, batch_size=8,
     )  # fmt: skip
-    began = time.perf_counter()
+    began = time.thread_time()
     report = build_report(marks, view)
-    whole = time.perf_counter() - began
-    began = time.perf_counter()
+    whole = time.thread_time() - began
+    began = time.thread_time()
     build_report(marks, replace(view, max_length=int(report.curve.at[40])), before=report)
-    again = time.perf_counter() - began
+    again = time.thread_time() - began
     figure(f"report of {count:,} rows: {whole:.2f} s, again at another max_length {again:.2f} s")
     assert whole < 3 and again < 2

@@ -122,6 +122,23 @@ def test_show_brings_the_row_and_the_picks_find_it_too(page: Any, rows: Path) ->
     wait(page, "document.querySelector('.tf-row').textContent.includes('It is 32.')")
     page.locator("#row-shortest").click()
     wait(page, "document.querySelector('.tf-told').textContent.startsWith('shortest')")
+    page.locator(".tf-finding[data-check='cut'] .tf-rest button").first.click()  # a row that the finding names
+    wait(page, "document.querySelector('#row-number').value === '5'")
+
+
+def test_a_long_row_shows_what_is_trained_and_the_rest_when_asked(page: Any, rows: Path) -> None:
+    made = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+    made[32]["instruction"] = "Say hello. " * 400
+    looked(page, written(rows, made))
+    page.locator(LENGTH).first.fill("8000")
+    page.locator("#row-number").fill("33")
+    page.locator("#row-number").press("Enter")
+    wait(page, "document.querySelector('.tf-row').textContent.includes('It is 32.')")  # the last of thousands
+    before = page.locator(".tf-row i").count()
+    page.locator(".tf-row button.tf-more").first.click()
+    wait(page, f"document.querySelectorAll('.tf-row i').length > {before + 500}")
+    page.locator("#row-next").click()
+    wait(page, "document.querySelector('.tf-row').textContent.includes('It is 33.')")
 
 
 def test_the_line_is_dragged_and_the_length_is_set(page: Any, rows: Path) -> None:

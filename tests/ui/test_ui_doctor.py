@@ -45,7 +45,8 @@ def test_a_finding_has_its_count_its_rows_and_levers_that_can_be_undone(looked: 
     made = card(*looked())
     assert made["state"] == "done" and "20" in made["text"] and made["fine"]
     cut = next(one for one in made["findings"] if one["check"] == "cut")
-    assert cut["positions"] == [4] and "5" in cut["rest"] and cut["severity"] == "warning" and cut["word"]
+    assert cut["positions"] == [4] and cut["rows"] == [{"name": "5", "at": 4}] and cut["more"] == 0
+    assert cut["severity"] == "warning" and cut["word"]
     raised = next(one for one in cut["levers"] if "training.max_length" in one["changes"])
     assert raised["changes"]["training.max_length"] > 64 and raised["undo"] == {"training.max_length": 64}
     leave = next(one for one in cut["levers"] if "data.filters" in one["changes"])
