@@ -75,7 +75,9 @@ search.addEventListener("input", () => { Object.assign(now, { after: null, left:
 const told = el("span", "tf-where tf-told");
 told.setAttribute("role", "status");
 const picks = segment(say("cards.rows_worth"), [
-  { text: say("cards.random"), id: "row-random", press: () => ask({ seed: Math.floor(Math.random() * 2 ** 31), at: now.at }) },
+  { text: say("cards.random"), id: "row-random", press: () => ask(packed
+    ? { at: Math.floor(Math.random() * now.of) }
+    : { seed: Math.floor(Math.random() * 2 ** 31), at: now.at }) },
   ...PICKS.map((name) => ({
     text: say(`cards.${name}`), id: `row-${name}`, name: say(`cards.${name}_help`),
     press: () => {

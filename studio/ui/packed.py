@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Shown:
     """Blocks as the card's rows; `at` numbers the first of them, of `of`, and `first` is the position of its first
-    row."""
+    row. `found` tells whether the row asked for is in it."""
 
     rows: list[dict[str, Any]]
     at: int
     of: int
     first: int
+    found: bool = True
 
 
 def packs(config: RunConfig) -> bool:
@@ -44,14 +45,16 @@ def shown_blocks(
     prepared, method = staged.prepared, config.method
     cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
     total = method.sequences(prepared.lengths, max_length=config.training.max_length)
+    holding: int | None = 0
     if position is not None:
-        places = {int(one) for one in (prepared.index == position).nonzero()[0]}
-        blocks = method.blocks(prepared.lengths, **cut)
-        at = next((number for number, block in enumerate(blocks) if any(row in places for row, _, _ in block)), 0)
+        row = next(iter((prepared.index == position).nonzero()[0]), None)
+        blocks = enumerate(method.blocks(prepared.lengths, **cut))
+        holding = next((number for number, block in blocks if any(one == row for one, _, _ in block)), None)
+        at = holding or 0
     at = min(at, max(total - 1, 0))
     made = list(packed_blocks(config, prepared, tokenizer=staged.tokenizer, start=at, count=count))
     first = made[0].pieces[0].row.position if made else 0
-    return Shown([_drawn(one, most=most) for one in made], at, total, first)
+    return Shown([_drawn(one, most=most) for one in made], at, total, first, found=holding is not None)
 
 
 def _drawn(block: PackedBlock, *, most: int) -> dict[str, Any]:

@@ -106,6 +106,8 @@ class Previews:
                 config, self._settings, at=asked.at, count=asked.rows, position=named, most=asked.tokens
             )
             drawn, said = blocks.rows, found.said or say(lang, "data.block", block=f"{blocks.at + 1:,}")
+            if named is not None and not blocks.found:
+                said = say(lang, "data.in_no_block", row=corpus.where(named))
             place |= {"at": blocks.at, "row": blocks.at + 1, "of": blocks.of, "said": said}
             place |= {"block": True, "first": blocks.first}
         notes = tokenizer_notes(tokenizer, config.model)

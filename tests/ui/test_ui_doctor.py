@@ -131,4 +131,6 @@ def test_packed_blocks_hold_every_trained_token_once(looked: Looked, settings: S
     for position in (0, 7, 19):  # a row leads to the block that holds it
         there = packed.shown_blocks(config, settings, at=0, count=1, position=position)
         assert scan.corpus.where(position) in there.rows[0]["lanes"][0]["names"]
+        assert there.found
+    assert not packed.shown_blocks(config, settings, at=0, count=1, position=999).found
     assert packed.shown_blocks(config, settings, at=10_000, count=1).at == shown.of - 1
