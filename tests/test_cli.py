@@ -200,7 +200,7 @@ def test_a_table_or_a_list_of_sources_is_a_flag_too(tmp_path: Path, capsys: pyte
     columns = ["--columns", "{prompt: a, completion: b}"]
     assert main([*given, *columns, "--placeholders", '{"name": "Bo"}']) == 0
     face = json.loads(capsys.readouterr().out)
-    assert face["columns"] == {"prompt": "a", "completion": "b"} and "I am Bo" in face["rows"][0]["text"]
+    assert face["columns"] == {"prompt": "a", "completion": "b"} and "I am Bo" in face["rendered"][0]["text"]
     assert main([*given, *columns, "--mix", "{source: starter, weight: 2}", "{source: starter, weight: 3}"]) == 0
     assert json.loads(capsys.readouterr().out)["of"] > 5
 
@@ -223,7 +223,8 @@ def test_bad_rows_are_told_with_file_and_lever_and_are_in_the_preview(
     assert [row["row"] for row in face["rows"]] == [0, 1]
     assert [one["row"] for one in face["problems"]] == ["3", "4", "5", "6"]
     assert all("question" in one["text"] or "answer" in one["text"] for one in face["problems"])
-    assert face["rows"][0]["raw"] == rows[0] and "<|im_start|>user\nq" in face["rows"][0]["text"]
+    assert [one["row"] for one in face["rendered"]] == [0, 1] and face["rendered"][0]["raw"] == rows[0]
+    assert "<|im_start|>user\nq" in face["rendered"][0]["text"]
     assert main(["preview", *given, "--rows", "6"]) == 0
     assert "row 3 has no tokens" in capsys.readouterr().out
 

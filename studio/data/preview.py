@@ -75,8 +75,10 @@ class TokenRow:
         """The stable face of some tokens of a row with one lane."""
         return {"row": self.row, **self.lanes[0].as_json(start, end)}
 
-    def _texts(self) -> dict[str, str]:
-        return {lane.name: text for lane, text in zip(self.lanes, self.text, strict=True)}
+    def rendered(self) -> dict[str, Any]:
+        """The row as its source has it, and the text that its tokens are of: one, or one for each lane."""
+        texts = dict(zip((lane.name for lane in self.lanes), self.text, strict=True))
+        return {"row": self.row, "raw": self.raw, "text": self.text[0] if len(texts) == 1 else texts}
 
     def as_json(self) -> dict[str, Any]:
         """The stable face. One lane's tokens stand in the row itself; several stand under their names."""
@@ -90,7 +92,6 @@ class TokenRow:
                 **{name: sum(lane[name] for lane in lanes.values()) for name in ("supervised", "total", "truncated")},
             }
         face |= {name: self.extra[name] for name in ("label", "reference", "reference_column") if name in self.extra}
-        face |= {"raw": self.raw, "text": self.text[0] if len(self.lanes) == 1 else self._texts()}
         return face if self.kept else face | {"trained": False}
 
 
@@ -119,6 +120,7 @@ class Preview:
         """The stable face of `preview --json`."""
         return {
             "rows": [row.as_json() for row in self.rows],
+            "rendered": [row.rendered() for row in self.rows],
             "digest": self.digest,
             "of": self.of,
             "format": self.mapped.format,
