@@ -65,7 +65,7 @@ def test_the_preview_is_there_by_itself_and_follows_each_choice(chromium: Any, s
 def test_an_upload_is_mapped_and_nothing_in_it_runs(chromium: Any, served: str, tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)> ${alert(2)} {{alert(3)}} </script><script>alert(4)</script>"
     rows = tmp_path / "<b>rows.jsonl"
-    lines = [json.dumps({"q": f"{evil} {n}", "a": f"answer {n}"}) for n in range(20)]
+    lines = [json.dumps({"wording": f"{evil} {n}", "reaction": f"answer {n}"}) for n in range(20)]
     rows.write_text("\n".join(lines), encoding="utf-8")
     page, complaints = open_page(chromium, served)
     page.locator("#tab-data-button").click()
@@ -74,10 +74,10 @@ def test_an_upload_is_mapped_and_nothing_in_it_runs(chromium: Any, served: str, 
     wait_for(page, "t.dataset.state === 'pending'")
     page.set_input_files("#data-upload input[type=file]", rows)
     wait_for(page, "t.dataset.state === 'error'")
-    assert "(q, a)" in state(page)["error"]
+    assert "(wording, reaction)" in state(page)["error"]
     page.locator("#data-format input").click()
     page.get_by_role("option", name="prompt-completion").click()
-    for role, column in (("prompt", "q"), ("completion", "a")):
+    for role, column in (("prompt", "wording"), ("completion", "reaction")):
         page.locator(f"#data-role-{role} input").click()
         page.locator(f"#data-role-{role}").get_by_role("option", name=column, exact=True).click()
     wait_for(page, "t.dataset.state === 'ok'")

@@ -66,4 +66,4 @@ def test_a_lever_never_asks_for_more_than_the_model_takes() -> None:
     patient = Patient(rows, context_for(most_positions=512))
     (finding,) = patient.findings("cut", max_length=100)
     assert finding.levers[0].changes == {"training.max_length": 512}
-    assert "the most this model takes" in finding.levers[0].template
+    assert "this model's most" in finding.levers[0].template
