@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from studio.settings import Settings
 
 SHARD_ROWS = 4096
-CHUNK_ROWS, FEW_ROWS = 512, 8  # at most; and what a chunk of small rows may hold however large some others are
+CHUNK_ROWS, FEW_ROWS = 256, 8  # at most; and what a chunk of small rows may hold however large some others are
 CHUNK_BYTES = 2 * 1024**2  # about, of the rows of a chunk; in work they take a hundred times as much
 PROBED = 32  # rows all over the corpus that show how large rows are
 MOST_THREADS = 8

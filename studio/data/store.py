@@ -279,8 +279,9 @@ def last_used(path: Path) -> float:
 
 
 def joined(pieces: Sequence[Arrays]) -> Arrays:
-    """Each array over all pieces that have it, one after the other."""
+    """Each array over all pieces that have it, one after the other. Takes them out of the pieces, so that of very many
+    rows there is never all of it twice."""
     import numpy as np
 
     names = dict.fromkeys(name for one in pieces for name in one)
-    return {name: np.concatenate([one[name] for one in pieces if name in one]) for name in names}
+    return {name: np.concatenate([one.pop(name) for one in pieces if name in one]) for name in names}
