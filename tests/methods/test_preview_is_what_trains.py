@@ -258,6 +258,7 @@ def test_the_preview_is_what_trains(bench: Bench, method: str, loss: str) -> Non
             assert_alike(method, expected, batched(method, theirs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(("kind", "method", "loss"), cases("sft"))
 def test_the_blocks_shown_are_what_trains(bench: Bench, method: str, loss: str, strategy: str) -> None:
