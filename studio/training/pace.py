@@ -17,9 +17,10 @@ from studio.settings import Settings
 RUNS_LOOKED_AT = 20
 # Floating-point operations for each parameter and token: forward, through the activations back, and into the weights.
 FORWARD, BACK, WEIGHTS = 2.0, 2.0, 2.0
-# What training reaches of a machine's rate in large products, and what a step costs besides; measured with the starter
-# and smollm2 on two CPU cores, for an estimate that is right to a factor of about two.
-REACHED = {"float32": 0.5, "bfloat16": 0.15, "float16": 0.3}
+# What training reaches of a machine's rate in large products: on CPUs as measured with smollm2 on two cores (the rest
+# is padding, attention, the optimizer), on GPUs an assumption that no run has checked. And what a step costs besides.
+REACHED = {"float32": 0.14, "bfloat16": 0.045}
+REACHED_ON_GPU = 0.3
 STEP_SECONDS = 0.03
 REFERENCED = ("dpo", "kto")  # the base reads every row too
 
@@ -51,7 +52,8 @@ def estimate(
     if config.method.type in REFERENCED:
         each += FORWARD
     operations = each * facts.parameters * steps * tokens_per_step
-    rate = matmul_rate(kind, facts.dtype) * REACHED[facts.dtype]
+    reached = REACHED.get(facts.dtype, REACHED_ON_GPU) if kind == "cpu" else REACHED_ON_GPU
+    rate = matmul_rate(kind, facts.dtype) * reached
     return Estimate(round(steps * STEP_SECONDS + operations / rate, 1), measured=False)
 
 
