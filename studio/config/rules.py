@@ -10,7 +10,7 @@ from typing import Protocol
 
 from studio.config.adapter import AdapterConfig
 from studio.config.model import ModelConfig
-from studio.config.training import TrainingConfig
+from studio.config.training import WATCH_EVALUATION, TrainingConfig
 from studio.errors import ConfigError
 from studio.methods import Method
 
@@ -29,6 +29,12 @@ class Sections(Protocol):
 
 
 Rule = Callable[[Sections], ConfigError | None]
+
+SCHEDULES_NEED = {
+    "cosine_with_min_lr": ("min_lr_rate", "min_lr"),
+    "cosine_warmup_with_min_lr": ("min_lr_rate", "min_lr"),
+    "warmup_stable_decay": ("num_decay_steps",),
+}
 
 
 def packing_needs_max_length(config: Sections) -> ConfigError | None:
@@ -71,6 +77,77 @@ def steps_need_a_number(config: Sections) -> ConfigError | None:
     return None
 
 
+def best_needs_evaluation(config: Sections) -> ConfigError | None:
+    training = config.training
+    wanted = {
+        "load_best_model_at_end": training.load_best_model_at_end,
+        "early_stopping_patience": training.early_stopping_patience is not None,
+        "lr_scheduler_type": training.lr_scheduler_type in WATCH_EVALUATION,
+    }
+    for name, chosen in wanted.items():
+        if chosen and training.eval_strategy == "no":
+            return ConfigError(
+                "training.{name} looks at the evaluations, and training.eval_strategy is no. Set it to epoch or steps.",
+                name=name,
+            )
+    return None
+
+
+def best_is_saved(config: Sections) -> ConfigError | None:
+    """The best of the evaluated states can be had back only where each was saved."""
+    training = config.training
+    if not training.load_best_model_at_end:
+        return None
+    if training.save_strategy != training.eval_strategy:
+        return ConfigError(
+            "training.load_best_model_at_end needs a checkpoint at each evaluation: training.save_strategy is {save}, "
+            "training.eval_strategy is {eval}. Set both the same.",
+            save=training.save_strategy,
+            eval=training.eval_strategy,
+        )
+    if training.eval_strategy == "steps" and training.save_steps % (training.eval_steps or 1):
+        return ConfigError(
+            "training.load_best_model_at_end needs training.save_steps ({save}) to be a multiple of "
+            "training.eval_steps ({eval}).",
+            save=training.save_steps,
+            eval=training.eval_steps,
+        )
+    return None
+
+
+def schedules_need_settings(config: Sections) -> ConfigError | None:
+    """Schedules that transformers cannot begin without an argument."""
+    kind, given = config.training.lr_scheduler_type, config.training.lr_scheduler_kwargs
+    needed = SCHEDULES_NEED.get(kind)
+    if needed and not set(needed) & set(given):
+        return ConfigError(
+            "training.lr_scheduler_type {kind} needs one of {needed} in training.lr_scheduler_kwargs, "
+            "such as {{{first}: {value}}}.",
+            kind=kind,
+            needed=", ".join(needed),
+            first=needed[0],
+            value="10" if "steps" in needed[0] else "0.1",
+        )
+    return None
+
+
+def lengths_are_grouped_of_rows(config: Sections) -> ConfigError | None:
+    if config.training.train_sampling_strategy != "group_by_length":
+        return None
+    if not config.method.groups_by_length:
+        return ConfigError(
+            "training.train_sampling_strategy: group_by_length works with method sft, and the method is {method}. "
+            "Set it to random.",
+            method=config.method.type,
+        )
+    if getattr(config.method, "packing", False):
+        return ConfigError(
+            "training.train_sampling_strategy: group_by_length puts rows of one length together, and method.packing "
+            "makes all of one length. Turn one of them off."
+        )
+    return None
+
+
 def no_zero_steps(config: Sections) -> ConfigError | None:
     if config.training.max_steps == 0:
         return ConfigError(
@@ -85,5 +162,9 @@ RULES: tuple[Rule, ...] = (
     quantized_needs_adapter,
     dora_needs_plain_weights,
     steps_need_a_number,
+    best_needs_evaluation,
+    best_is_saved,
+    schedules_need_settings,
+    lengths_are_grouped_of_rows,
     no_zero_steps,
 )

@@ -7,6 +7,11 @@ from typing import Any, Literal
 from studio.section import Section, knob
 
 Strategy = Literal["no", "steps", "epoch"]
+Scheduler = Literal[
+    "linear", "cosine", "cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "polynomial",
+    "constant", "constant_with_warmup", "inverse_sqrt", "warmup_stable_decay", "reduce_lr_on_plateau", "greedy",
+]  # fmt: skip
+WATCH_EVALUATION = ("reduce_lr_on_plateau", "greedy")  # schedules that follow the evaluations
 
 
 class TrainingConfig(Section):
@@ -20,9 +25,8 @@ class TrainingConfig(Section):
     max_length: int | None = knob(1024, ge=8)
     truncation_mode: Literal["keep_start", "keep_end", "drop"] = knob("keep_start", advanced=True)
     seed: int = knob(42, ge=0, lt=2**32)
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = (
-        knob("linear", advanced=True)
-    )
+    lr_scheduler_type: Scheduler = knob("linear", advanced=True)
+    lr_scheduler_kwargs: dict[str, Any] = knob({}, advanced=True, hidden=True)
     warmup_steps: float = knob(0, ge=0, advanced=True)
     weight_decay: float = knob(0.0, ge=0, advanced=True)
     max_grad_norm: float = knob(1.0, ge=0, advanced=True)
@@ -34,5 +38,10 @@ class TrainingConfig(Section):
     save_strategy: Strategy = knob("epoch", advanced=True)
     save_steps: int = knob(500, ge=1, advanced=True)
     save_total_limit: int | None = knob(2, ge=1, advanced=True)
+    load_best_model_at_end: bool = knob(False, advanced=True)
+    metric_for_best_model: str = knob("loss", min_length=1, advanced=True)
+    early_stopping_patience: int | None = knob(None, ge=1, advanced=True)
+    early_stopping_threshold: float = knob(0.0, ge=0, advanced=True)
     gradient_checkpointing: bool = knob(False, advanced=True)
+    train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = knob("random", advanced=True)
     extra: dict[str, Any] = knob({}, advanced=True, hidden=True)

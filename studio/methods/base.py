@@ -100,6 +100,7 @@ class Method(Section, ABC):
     shapes_tokens: ClassVar[tuple[str, ...]] = ()  # the settings of which a row's tokens or spans depend
     shapes_cuts: ClassVar[tuple[str, ...]] = ()  # those of which it depends what a trainer is given of them
     generates: ClassVar[bool] = False  # whether it trains on what the model writes, which takes most of its time
+    groups_by_length: ClassVar[bool] = False  # whether the trainer can see how long a row is
     chats: ClassVar[bool] = True  # whether what it trains answers in words, so that Chat can hold it against the base
 
     def dataset_type(self, available: tuple[DatasetType, ...]) -> DatasetType:
@@ -115,6 +116,11 @@ class Method(Section, ABC):
             wanted=", ".join(self.dataset_types),
             fitting=", ".join(methods_for(available)) or "none",
         )
+
+    @property
+    def rests(self) -> bool:
+        """Whether a step without any gradient can be right, such as when every answer is worth the same."""
+        return False
 
     def wanted_types(self) -> tuple[DatasetType, ...]:
         """The types this method takes, the one its settings need first."""

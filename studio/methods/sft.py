@@ -47,6 +47,7 @@ class SFT(Method):
     shapes_tokens: ClassVar[tuple[str, ...]] = ("completion_only_loss", "assistant_only_loss")
     shapes_cuts: ClassVar[tuple[str, ...]] = ("packing", "packing_strategy")
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "tokenized")
+    groups_by_length: ClassVar[bool] = True
 
     def wanted_types(self) -> tuple[DatasetType, ...]:
         """Prompt-completion where the loss needs the border; else whole conversations or text."""

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from studio.config import RunConfig, TrainingConfig
+from studio.config.training import WATCH_EVALUATION
 from studio.errors import ConfigError
 
 # Ours, or what a run must not leave to chance; `extra` may not set them.
@@ -32,7 +33,25 @@ RESERVED = frozenset(
         "eval_packing",
     }
 )
-_OURS = frozenset({"max_length", "gradient_checkpointing", "extra"})
+_OURS = frozenset(
+    {
+        "max_length", "gradient_checkpointing", "extra", "lr_scheduler_kwargs", "metric_for_best_model",
+        "early_stopping_patience", "early_stopping_threshold",
+    }
+)  # fmt: skip
+# Not part of transformers: (package, how pip calls it)
+_PACKAGES = {
+    "galore": ("galore_torch", "galore-torch"),
+    "apollo": ("apollo_torch", "apollo-torch"),
+    "lomo": ("lomo_optim", "lomo-optim"),
+    "adalomo": ("lomo_optim", "lomo-optim"),
+    "grokadamw": ("grokadamw", "grokadamw"),
+    "schedule": ("schedulefree", "schedulefree"),
+    "stable": ("optimi", "torch-optimi"),
+    "adamw_torch_4bit": ("torchao", "torchao"),
+    "adamw_torch_8bit": ("torchao", "torchao"),
+    "adamw_anyprecision": ("torchdistx", "torchdistx"),
+}
 
 
 def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: bool) -> dict[str, Any]:
@@ -60,7 +79,12 @@ def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: b
         dataloader_pin_memory=cuda,
         save_only_model=False,
     )
+    if training.lr_scheduler_kwargs:
+        arguments["lr_scheduler_kwargs"] = dict(training.lr_scheduler_kwargs)
+    if looks_for_best(training):
+        arguments["metric_for_best_model"] = training.metric_for_best_model
     check_arguments(config)
+    check_evaluation(training, has_eval=has_eval)
     arguments.update(training.extra)
     return arguments
 
@@ -86,7 +110,32 @@ def check_arguments(config: RunConfig) -> None:
         _check_type(name, value, kinds[name])
 
 
+def looks_for_best(training: TrainingConfig) -> bool:
+    """Whether evaluations are held against one another."""
+    return training.load_best_model_at_end or training.early_stopping_patience is not None
+
+
+def check_evaluation(training: TrainingConfig, *, has_eval: bool) -> None:
+    """What looks at evaluations needs rows to evaluate on."""
+    if has_eval:
+        return
+    wanted = {
+        "load_best_model_at_end": training.load_best_model_at_end,
+        "early_stopping_patience": training.early_stopping_patience is not None,
+        "lr_scheduler_type": training.lr_scheduler_type in WATCH_EVALUATION,
+    }
+    for name, set_ in wanted.items():
+        if set_:
+            raise ConfigError(
+                "training.{name} looks at the evaluations, and no rows are held out for them. Set data.eval_source or "
+                "data.eval_fraction, or take training.{name} out.",
+                name=name,
+            )
+
+
 def _check_optimizer(name: str) -> None:
+    from importlib.util import find_spec
+
     from transformers.training_args import OptimizerNames
 
     known = [str(one.value) for one in OptimizerNames]
@@ -95,6 +144,14 @@ def _check_optimizer(name: str) -> None:
             "training.optim is {value!r}, which transformers does not have; the nearest names are {near}.",
             value=name,
             near=_nearest(name, known),
+        )
+    package, to_install = _PACKAGES.get(name) or _PACKAGES.get(name.partition("_")[0]) or ("torch", "torch")
+    if find_spec(package) is None:
+        raise ConfigError(
+            "training.optim {value} needs the package {package}, which is not installed. "
+            "Run: pip install {package}, or choose another such as adamw_torch.",
+            value=name,
+            package=to_install,
         )
 
 

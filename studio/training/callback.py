@@ -13,6 +13,7 @@ from studio.runs.events import EventLog
 from studio.runs.store import STOP
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
 _BOOKKEEPING = {"total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"}
@@ -25,11 +26,13 @@ class StopRequested(Exception):
 class RecordCallback(TrainerCallback):
     """Every log, evaluation and checkpoint becomes an event. Loss that is no number ends the run."""
 
-    def __init__(self, log: EventLog, run_dir: Path, *, device: str) -> None:
+    def __init__(self, log: EventLog, run_dir: Path, *, device: str, rests: bool = False) -> None:
+        """`rests` says that a step without any gradient can be right."""
         self._log = log
         self._stop = run_dir / STOP
         self._run_dir = run_dir
         self._device = device
+        self._rests = rests
         self._began = 0.0
         self._mark = (0.0, 0.0)  # (seconds, tokens) at the previous log
         self.stopping = False
@@ -47,6 +50,33 @@ class RecordCallback(TrainerCallback):
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._obey(control)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, *, model: nn.Module, **kwargs: Any) -> None:
+        """A step that teaches nothing ends the run. Sharded gradients are not all here to be looked at."""
+        if getattr(args, "deepspeed", None) or getattr(args, "fsdp", None):
+            return
+        found = [one.grad for one in model.parameters() if one.requires_grad and one.grad is not None]
+        if not found:
+            raise RunFailed(
+                "Nothing is learned: no gradient reaches what is trained at step {step}. "
+                "Choose other target modules, or turn training.gradient_checkpointing off.",
+                step=state.global_step + 1,
+            )
+        if not self._rests and not any(bool(one.any()) for one in found):  # the first or second is not zero
+            raise RunFailed(
+                "Nothing is learned: every gradient is zero at step {step}. Load the model without quantization, "
+                "or choose other target modules.",
+                step=state.global_step + 1,
+            )
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        wanted = args.metric_for_best_model
+        if wanted and metrics and wanted.removeprefix("eval_") not in _names(metrics):
+            raise RunFailed(
+                "training.metric_for_best_model is {value}, and the evaluation has no such figure; there are: {names}.",
+                value=wanted,
+                names=", ".join(_names(metrics)),
+            )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._obey(control)
@@ -96,19 +126,19 @@ class RecordCallback(TrainerCallback):
         }
 
     def _check(self, step: int, figures: dict[str, Any]) -> None:
-        loss, norm = figures["loss"], figures.get("grad_norm")
+        loss = figures["loss"]
         if loss != loss or loss in (float("inf"), float("-inf")):
             raise RunFailed(
                 "The loss is no longer a number at step {step}. Lower training.learning_rate, "
                 "or load the model in float32 or bfloat16.",
                 step=step,
             )
-        if norm is not None and norm == 0 and figures.get("learning_rate") and loss > 0:
-            raise RunFailed(
-                "Nothing is learned: every gradient is zero at step {step}. Load the model without quantization, "
-                "or choose other target modules.",
-                step=step,
-            )
+
+
+def _names(metrics: dict[str, Any]) -> list[str]:
+    """An evaluation's figures as `metric_for_best_model` takes them, without those of speed."""
+    names = [name.removeprefix("eval_") for name in metrics if name.startswith("eval_")]
+    return [name for name in names if not name.endswith(("runtime", "per_second"))]
 
 
 def memory_in_use(device: str) -> int:

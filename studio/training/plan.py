@@ -20,7 +20,7 @@ from studio.model.adapter import count_trainable
 from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
 from studio.settings import Settings
-from studio.training.arguments import check_arguments, steps_of
+from studio.training.arguments import check_arguments, check_evaluation, steps_of
 from studio.training.pace import estimate
 from studio.training.stage import Progress, check_rows, look, stage
 
@@ -111,7 +111,8 @@ def _known(config: RunConfig, settings: Settings, progress: Progress | None) -> 
 def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> None:
     """Everything that can be wrong before weights are loaded; StudioError for the first fault."""
     known = _known(config, settings, progress)
-    stage(config, settings, progress=progress)
+    prepared = stage(config, settings, progress=progress).prepared
+    check_evaluation(config.training, has_eval=prepared.eval is not None)
     for fault in blocking(known.report):
         raise fault
 
@@ -129,6 +130,7 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
     errors = tuple(blocking(known.report))
     try:
         prepared = stage(config, settings, progress=progress).prepared
+        check_evaluation(config.training, has_eval=prepared.eval is not None)
     except StudioError as error:
         return Plan(errors=(error, *errors), report=known.report)
     figures = _figures(config, prepared, known)

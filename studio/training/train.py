@@ -20,15 +20,14 @@ from studio.config import RunConfig
 from studio.data.prepare import report_of
 from studio.data.scan import Cancelled
 from studio.errors import RunFailed, StudioError
-from studio.methods.base import Parts
-from studio.model.adapter import peft_config
 from studio.model.hardware import threads_for
 from studio.model.memory import describe
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog, Listener
-from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL, STOP, hold
+from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
 from studio.settings import Settings
-from studio.training.arguments import check_arguments, steps_of, trainer_arguments
+from studio.training.arguments import check_arguments, steps_of
+from studio.training.build import build
 from studio.training.plan import blocking, findings, sequences_of
 from studio.training.stage import Stage, stage
 
@@ -111,7 +110,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     log.tell("phase", "Loading the model", phase="model")
     with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
         loaded = slot.load(config.model, progress=_phases(log))
-        trainer, record = _build(config, run_dir, slot, staged=staged, log=log)
+        trainer, record = build(config, run_dir, slot, staged=staged, log=log)
         _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
         with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
             metrics = _train(trainer, record, began=began)
@@ -126,7 +125,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
     log.tell(
         status,
-        *_last_words(status, steps),
+        *_last_words(status, steps, best=metrics.get("best_step")),
         step=steps,
         metrics=metrics,
         seconds=round(time.monotonic() - began, 2),
@@ -169,38 +168,6 @@ def _write_started(
     )
 
 
-def _build(
-    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog
-) -> tuple[Trainer, RecordCallback]:
-    """A trainer over a fresh skeleton that shares the slot's weights (or over a copy, to train them all)."""
-    from studio.training.callback import RecordCallback
-
-    loaded = slot.loaded
-    if loaded is None:
-        raise RunFailed("The model was unloaded before training began. Start the run again.")
-    record = RecordCallback(log, run_dir, device=loaded.device)
-    model = slot.trainee(copy=config.adapter is None)
-    prepared = staged.prepared
-    parts = Parts(
-        model=model,
-        tokenizer=staged.tokenizer,
-        train=prepared.train,
-        eval=prepared.eval,
-        peft_config=peft_config(config.adapter, model) if config.adapter is not None else None,
-        arguments=trainer_arguments(
-            config, device=loaded.device, dtype=loaded.dtype, has_eval=prepared.eval is not None
-        ),
-        output_dir=run_dir / CHECKPOINTS,
-        device=loaded.device,
-        callbacks=(record,),
-    )
-    trainer = config.method.build_trainer(parts)
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)  # it prints every log to stdout, which carries JSON here
-    return trainer, record
-
-
 def _train(trainer: Trainer, record: RecordCallback, *, began: float) -> dict[str, Any]:
     """Train to the end or to the stop; returns the last figures."""
     from studio.training.callback import StopRequested
@@ -212,7 +179,9 @@ def _train(trainer: Trainer, record: RecordCallback, *, began: float) -> dict[st
     except StopRequested:
         record.stopping = True
     for entry in trainer.state.log_history:
-        metrics.update({name: entry[name] for name in ("loss", "eval_loss", "mean_token_accuracy") if name in entry})
+        metrics.update({name: value for name, value in entry.items() if is_figure(name)})
+    if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
+        metrics.update(best_step=trainer.state.best_global_step, best_metric=trainer.state.best_metric)
     return {name: value for name, value in metrics.items() if value is not None}
 
 
@@ -230,7 +199,17 @@ def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, adapter: bool
     return target
 
 
-def _last_words(status: str, steps: int) -> tuple[str, dict[str, Any]]:
+def _last_words(status: str, steps: int, *, best: int | None) -> tuple[str, dict[str, Any]]:
+    if best is not None:
+        if status == "finished":
+            return "Finished after {steps} steps. Saved are the best weights, those of step {best}.", {
+                "steps": steps,
+                "best": best,
+            }
+        return "Stopped after step {steps}. Saved are the best weights until then, those of step {best}.", {
+            "steps": steps,
+            "best": best,
+        }
     if status == "finished":
         return "Finished after {steps} steps. What was learned is saved.", {"steps": steps}
     if steps == 0:

@@ -199,8 +199,6 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
         callback.on_train_begin(None, state, SimpleNamespace())
         with pytest.raises(RunFailed, match="step 7"):
             callback.on_log(None, state, None, logs={"loss": float("nan"), "learning_rate": 1e-4})
-        with pytest.raises(RunFailed, match="gradient is zero at step 7"):
-            callback.on_log(None, state, None, logs={"loss": 2.0, "grad_norm": 0.0, "learning_rate": 1e-4})
         callback.on_log(None, state, None, logs={"loss": 2.0, "grad_norm": 0.5, "learning_rate": 1e-4})
 
 
