@@ -1,4 +1,7 @@
-"""Named templates: equal to the official ones, and to the documented formats where no official one is installed."""
+"""Named templates: equal to the official ones that are installed, and what all of them mark, refuse and are chosen for.
+
+test_templates_formats.py holds the others against fixed texts.
+"""
 
 from __future__ import annotations
 
@@ -106,6 +109,14 @@ def test_a_named_template_writes_what_the_official_one_writes(name: str, theirs:
                 assert render(text_of(name), turns, prompt=prompt, tools=tools, **extra) == expected
 
 
+def test_llama_4_is_the_one_of_transformers() -> None:
+    from transformers.models.llama4.processing_llama4 import chat_template as theirs
+
+    for turns in PLAIN + BLANK + [[SYSTEM, SYSTEM, ASK], [turn("system", " Be brief.\n"), AGAIN]]:
+        for prompt in (False, True):
+            assert render(text_of("llama-4"), turns, prompt=prompt) == render(theirs, turns, prompt=prompt)
+
+
 def test_thinking_can_be_switched_off_as_officially() -> None:
     for name, theirs in (("qwen3", "qwen3"), ("glm4.5", "glm4moe")):
         for enable in (False, True):
@@ -143,146 +154,6 @@ def test_deepseek_r1_keeps_the_last_thought() -> None:
 
 HELLO = [turn("user", "Hello"), turn("assistant", "Hi there"), turn("user", "Who?"), turn("assistant", "Me")]
 TOLD = [turn("system", "Be kind."), *HELLO]
-# name -> (the text of TOLD (HELLO for a template without system), what follows as the prompt of another answer)
-DOCUMENTED = {
-    "llama-2": (
-        "<s>[INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nHello [/INST] Hi there </s><s>[INST] Who? [/INST] Me </s>",
-        "",
-    ),
-    "llama-4": (
-        "<s><|header_start|>system<|header_end|>\n\nBe kind.<|eot|><|header_start|>user<|header_end|>\n\nHello<|eot|>"
-        "<|header_start|>assistant<|header_end|>\n\nHi there<|eot|><|header_start|>user<|header_end|>\n\nWho?<|eot|>"
-        "<|header_start|>assistant<|header_end|>\n\nMe<|eot|>",
-        "<|header_start|>assistant<|header_end|>\n\n",
-    ),
-    "mistral": ("<s> [INST] Be kind.\n\nHello [/INST] Hi there</s> [INST] Who? [/INST] Me</s>", ""),
-    "mistral-v3": ("<s>[INST] Hello[/INST] Hi there</s>[INST] Be kind.\n\nWho?[/INST] Me</s>", ""),
-    "mistral-nemo": ("<s>[INST]Hello[/INST]Hi there</s>[INST]Be kind.\n\nWho?[/INST]Me</s>", ""),
-    "mistral-small": (
-        "<s>[SYSTEM_PROMPT]Be kind.[/SYSTEM_PROMPT][INST]Hello[/INST]Hi there</s>[INST]Who?[/INST]Me</s>",
-        "",
-    ),
-    "zephyr": (
-        "<|system|>\nBe kind.</s>\n<|user|>\nHello</s>\n<|assistant|>\nHi there</s>\n<|user|>\nWho?</s>\n"
-        "<|assistant|>\nMe</s>\n",
-        "<|assistant|>\n",
-    ),
-    "phi-4": (
-        "<|im_start|>system<|im_sep|>Be kind.<|im_end|><|im_start|>user<|im_sep|>Hello<|im_end|>"
-        "<|im_start|>assistant<|im_sep|>Hi there<|im_end|><|im_start|>user<|im_sep|>Who?<|im_end|>"
-        "<|im_start|>assistant<|im_sep|>Me<|im_end|>",
-        "<|im_start|>assistant<|im_sep|>",
-    ),
-    "phi-4-mini": (
-        "<|system|>Be kind.<|end|><|user|>Hello<|end|><|assistant|>Hi there<|end|><|user|>Who?<|end|>"
-        "<|assistant|>Me<|end|>",
-        "<|assistant|>",
-    ),
-    "deepseek": (
-        "<s>Be kind.\n\nUser: Hello\n\nAssistant: Hi there</s>User: Who?\n\nAssistant: Me</s>",
-        "Assistant:",
-    ),
-    "glm4": (
-        "[gMASK]<sop><|system|>\nBe kind.<|user|>\nHello<|assistant|>\nHi there<|user|>\nWho?<|assistant|>\nMe",
-        "<|assistant|>\n",
-    ),
-    "yi": (
-        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi there"
-        "<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nMe<|im_end|>\n",
-        "<|im_start|>assistant\n",
-    ),
-    "internlm2": (
-        "<s><|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi there"
-        "<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nMe<|im_end|>\n",
-        "<|im_start|>assistant\n",
-    ),
-    "baichuan2": (
-        "Be kind.<reserved_106>Hello<reserved_107>Hi there</s><reserved_106>Who?<reserved_107>Me</s>",
-        "<reserved_107>",
-    ),
-    "alpaca": (
-        "<s>Be kind.\n\n### Instruction:\nHello\n\n### Response:\nHi there</s>\n\n### Instruction:\nWho?\n\n"
-        "### Response:\nMe</s>\n\n",
-        "### Response:\n",
-    ),
-    "vicuna": ("<s>Be kind. USER: Hello ASSISTANT: Hi there</s>USER: Who? ASSISTANT: Me</s>", "ASSISTANT:"),
-    "granite": (
-        "<|start_of_role|>system<|end_of_role|>Be kind.<|end_of_text|>\n"
-        "<|start_of_role|>user<|end_of_role|>Hello<|end_of_text|>\n"
-        "<|start_of_role|>assistant<|end_of_role|>Hi there<|end_of_text|>\n"
-        "<|start_of_role|>user<|end_of_role|>Who?<|end_of_text|>\n"
-        "<|start_of_role|>assistant<|end_of_role|>Me<|end_of_text|>\n",
-        "<|start_of_role|>assistant<|end_of_role|>",
-    ),
-    "olmo2": (
-        "<s><|system|>\nBe kind.\n<|user|>\nHello\n<|assistant|>\nHi there</s>\n<|user|>\nWho?\n<|assistant|>\nMe</s>",
-        "\n<|assistant|>\n",
-    ),
-    "exaone": (
-        "[|system|]Be kind.[|endofturn|]\n[|user|]Hello\n[|assistant|]Hi there[|endofturn|]\n[|user|]Who?\n"
-        "[|assistant|]Me[|endofturn|]\n",
-        "[|assistant|]",
-    ),
-    "openchat": (
-        "<s>GPT4 Correct System: Be kind.<|end_of_turn|>GPT4 Correct User: Hello<|end_of_turn|>"
-        "GPT4 Correct Assistant: Hi there<|end_of_turn|>GPT4 Correct User: Who?<|end_of_turn|>"
-        "GPT4 Correct Assistant: Me<|end_of_turn|>",
-        "GPT4 Correct Assistant:",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_a_named_template_writes_the_documented_format(name: str) -> None:
-    written, prompt = DOCUMENTED[name]
-    assert render(text_of(name), TOLD, prompt=True) == written + prompt
-    last = {"glm4": "<|user|>", "phi-4-mini": "</s>"}.get(name, "")  # glm4: what the model itself ends with
-    assert render(text_of(name), TOLD) == written + last
-
-
-def test_every_template_is_checked() -> None:
-    assert {name for name, _ in OFFICIAL} | set(DOCUMENTED) | {"glm4.5", "deepseek-v3"} == set(TEMPLATES)
-
-
-def test_the_known_system_prompts_stand_where_none_is_given() -> None:
-    assert render(text_of("alpaca"), HELLO[:1], prompt=True) == (
-        "<s>Below is an instruction that describes a task. Write a response that appropriately completes the request."
-        "\n\n### Instruction:\nHello\n\n### Response:\n"
-    )
-    assert render(text_of("vicuna"), HELLO[:1], prompt=True) == (
-        "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
-        "detailed, and polite answers to the user's questions. USER: Hello ASSISTANT:"
-    )
-    assert render(text_of("exaone"), HELLO[:1]).startswith("[|system|][|endofturn|]\n[|user|]Hello\n")
-
-
-def test_mistral_writes_tools_calls_and_results() -> None:
-    calls = turn("assistant", "", tool_calls=[call("now", {"zone": "Köln"}, "abcdefghi"), call("now", {}, "")])
-    results = [turn("tool", "12", tool_call_id="abcdefghi"), turn("tool", "13")]
-    said = [turn("user", "Time?"), calls, *results, turn("assistant", "Noon.")]
-    listed = (
-        '{"type": "function", "function": {"name": "now", "description": "Time", '
-        '"parameters": {"type": "object", "properties": {}}}}'
-    )
-    for name, space in (("mistral-v3", " "), ("mistral-nemo", "")):
-        assert render(text_of(name), said, tools=TOOLS[1:]) == (
-            f"<s>[AVAILABLE_TOOLS]{space}[{listed}][/AVAILABLE_TOOLS][INST]{space}Time?[/INST]"
-            f'[TOOL_CALLS]{space}[{{"name": "now", "arguments": {{"zone": "Köln"}}, "id": "abcdefghi"}}, '
-            '{"name": "now", "arguments": {}, "id": "000000002"}]</s>'
-            f'[TOOL_RESULTS]{space}{{"content": 12, "call_id": "abcdefghi"}}[/TOOL_RESULTS]'
-            f'[TOOL_RESULTS]{space}{{"content": 13, "call_id": "000000002"}}[/TOOL_RESULTS]{space}Noon.</s>'
-        )
-
-
-def test_granite_writes_tools_calls_and_results() -> None:
-    said = [turn("user", "Time?"), turn("assistant", "", tool_calls=[call("now", {}, "")]), turn("tool", "12")]
-    written = render(text_of("granite"), said, tools=TOOLS[1:], prompt=True)
-    assert written.startswith('<|start_of_role|>available_tools<|end_of_role|>\n{\n    "type": "function",\n')
-    assert written.endswith(
-        '}<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>Time?<|end_of_text|>\n'
-        '<|start_of_role|>assistant<|end_of_role|><|tool_call|>[{"name": "now", "arguments": {}}]<|end_of_text|>\n'
-        "<|start_of_role|>tool_response<|end_of_role|>12<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>"
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
@@ -352,6 +223,8 @@ def test_another_end_token_can_be_written_in() -> None:
         ("gemma2", {"<start_of_turn>", "<end_of_turn>"}, "gemma"),
         ("gemma3_text", {"<start_of_turn>", "<end_of_turn>"}, "gemma-3"),
         ("phi3", {"<|im_start|>", "<|im_end|>", "<|im_sep|>"}, "phi-4"),
+        ("olmo2", {"<|im_start|>", "<|im_end|>"}, "olmo2"),
+        ("olmo3", {"<|im_start|>", "<|im_end|>"}, "chatml"),
         ("gpt2", {"the", "<|endoftext|>"}, None),
     ],
 )

@@ -2,6 +2,13 @@
 
 A template is one `.jinja` file here and one line below. Each marks the assistant's turns, end token included, so that
 a loss on the assistant's turns alone falls on exactly those tokens.
+
+A title names the models whose own template writes the same text. Others of the family may differ: Qwen 2 has another
+default system prompt than 2.5, Yi 1.5 writes a system prompt without markers, Tulu 3 writes what OLMo 2 does without a
+begin token, the first GLM 4 Chat leaves the line break out of the prompt for an answer. Default system prompts with
+today's date (Granite 3.1 and later, Mistral Small) are left out: training would fix one day in the model. Alpaca,
+Baichuan 2 and Vicuna have no template of their own, only a prompt format. Alpaca's is meant for one instruction and
+has no line break behind `### Response:`, and Baichuan 2's ends only the last answer.
 """
 
 from __future__ import annotations
@@ -61,7 +68,7 @@ _BYTES = ("Ġthe",)
 _ALL = (
     Template("qwen3", "Qwen 3, thinking", "<|im_end|>", _IM, tools=True, thinks=True,
              model_types=("qwen3", "qwen3_moe"), signs=("<think>",)),
-    Template("qwen", "Qwen 2, 2.5", "<|im_end|>", _IM, tools=True, model_types=("qwen2", "qwen2_moe")),
+    Template("qwen", "Qwen 2.5", "<|im_end|>", _IM, tools=True, model_types=("qwen2", "qwen2_moe")),
     Template("llama-4", "Llama 4", "<|eot|>", ("<|header_start|>", "<|header_end|>", "<|eot|>"),
              model_types=("llama4", "llama4_text")),
     Template("llama-3.1", "Llama 3.1, 3.2, 3.3", "<|eot_id|>", _HEADERS, tools=True, model_types=("llama",),
@@ -76,7 +83,7 @@ _ALL = (
     Template("mistral-nemo", "Mistral Nemo", tokens=_INST, tools=True, model_types=("mistral",), signs=_BYTES),
     Template("mistral-v3", "Mistral 7B 0.3, Large 2407", tokens=_INST, tools=True,
              model_types=("mistral", "mixtral")),
-    Template("mistral", "Mistral 7B 0.1, 0.2, Mixtral", model_types=("mistral", "mixtral"), signs=_SENTENCEPIECE),
+    Template("mistral", "Mistral 7B 0.1, 0.2, Mixtral 8x7B", model_types=("mistral", "mixtral"), signs=_SENTENCEPIECE),
     Template("gemma-3", "Gemma 3", "<end_of_turn>", _TURNS, model_types=("gemma3", "gemma3_text")),
     Template("gemma", "Gemma 1, 2", "<end_of_turn>", _TURNS, system=False, model_types=("gemma", "gemma2")),
     Template("phi-4-mini", "Phi 4 mini", "<|end|>", _PHI, model_types=("phi3",), signs=("<|tool|>", *_BYTES)),
@@ -88,9 +95,9 @@ _ALL = (
     Template("internlm2", "InternLM 2, 2.5, 3", "<|im_end|>", _IM, model_types=("internlm2", "internlm3")),
     Template("baichuan2", "Baichuan 2", tokens=("<reserved_106>", "<reserved_107>"), model_types=("baichuan",)),
     Template("cohere", "Command R, Aya", "<|END_OF_TURN_TOKEN|>", _COHERE, model_types=("cohere", "cohere2")),
-    Template("granite", "Granite 3", "<|end_of_text|>", _GRANITE, tools=True, model_types=("granite", "granitemoe"),
+    Template("granite", "Granite 3.0", "<|end_of_text|>", _GRANITE, tools=True, model_types=("granite", "granitemoe"),
              signs=("<|tool_call|>",)),
-    Template("olmo2", "OLMo 2, Tulu 3", model_types=("olmo", "olmo2", "olmoe", "olmo3")),
+    Template("olmo2", "OLMo 2", model_types=("olmo", "olmo2", "olmoe")),
     Template("exaone", "EXAONE 3, 3.5", "[|endofturn|]", ("[|system|]", "[|user|]", "[|assistant|]", "[|endofturn|]"),
              model_types=("exaone",)),
     Template("openchat", "OpenChat 3.5", "<|end_of_turn|>", ("<|end_of_turn|>",), model_types=("mistral",)),
