@@ -3,12 +3,12 @@
 A template is one `.jinja` file here and one line below. Each marks the assistant's turns, end token included, so that
 a loss on the assistant's turns alone falls on exactly those tokens.
 
-A title names the models whose own template writes the same text. Others of the family may differ: Qwen 2 has another
-default system prompt than 2.5, Yi 1.5 writes a system prompt without markers, Tulu 3 writes what OLMo 2 does without a
-begin token, the first GLM 4 Chat leaves the line break out of the prompt for an answer. Default system prompts with
-today's date (Granite 3.1 and later, Mistral Small) are left out: training would fix one day in the model. Alpaca,
-Baichuan 2 and Vicuna have no template of their own, only a prompt format. Alpaca's is meant for one instruction and
-has no line break behind `### Response:`, and Baichuan 2's ends only the last answer.
+A title names the models that a template is for; the tests name those whose own template it was held against. Known to
+differ: Qwen 2 has another default system prompt than 2.5, Yi 1.5 writes a system prompt without markers, Tulu 3 writes
+what OLMo 2 does without a begin token, the first GLM 4 Chat leaves the line break out of the prompt for an answer.
+Default system prompts with today's date (Granite 3.1 and later, Mistral Small) are left out: training would fix one day
+in the model. Alpaca, Baichuan 2 and Vicuna have no template of their own, only a prompt format. Alpaca's is meant for
+one instruction and has no line break behind `### Response:`, and Baichuan 2's ends only the last answer.
 """
 
 from __future__ import annotations
