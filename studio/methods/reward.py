@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, fits, types_of
 from studio.methods.encoding import Encoder
+from studio.methods.gaps import measures_gaps
 from studio.methods.pairs import answer_lanes, build, keeps_an_answer, with_answers, without_cuts
-from studio.methods.scoring import adapter_for_scores, scoring_model
+from studio.methods.scoring import adapter_for_scores, in_float32, scoring_model
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -58,14 +59,17 @@ class Reward(Method):
         arguments = without_cuts(parts)
         model, heads = scoring_model(parts.model, seed=int(arguments.get("seed", 42)))
         config = parts.peft_config
-        return build(
-            RewardTrainer,
+        trainer: RewardTrainer = build(
+            measures_gaps(RewardTrainer),
             RewardConfig,
             parts,
             {**arguments, "max_length": None, "center_rewards_coefficient": self.center_rewards_coefficient},
             model=model,
             peft_config=None if config is None else adapter_for_scores(config, model, heads),
         )
+        if config is not None:
+            in_float32(trainer.model, base_dtype=parts.model.dtype)
+        return trainer
 
     def argument_types(self) -> dict[str, Any]:
         from trl import RewardConfig

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studio.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftConfig
     from torch import nn
     from transformers import PreTrainedModel
@@ -58,10 +59,38 @@ def _fill(made: PreTrainedModel, head: nn.Module, *, like: PreTrainedModel) -> N
     import torch
 
     head.to_empty(device=like.device)
-    # Half precision has no room for the gradients of a head that is trained whole; autocast brings the two together.
-    head.to(dtype=torch.float32 if like.dtype in (torch.float16, torch.uint8, torch.int8) else like.dtype)
+    head.to(dtype=torch.float32)  # half precision has no room for the gradients of a head that is trained whole
     for module in head.modules():
         made._init_weights(module)
+    head.register_forward_pre_hook(_in_own_dtype)
+
+
+def _in_own_dtype(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a module is given, in the precision of its weights."""
+    dtype = next(module.parameters()).dtype
+    return tuple(_cast(one, dtype) for one in given)
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    return value.to(dtype) if getattr(value, "is_floating_point", lambda: False)() else value
+
+
+def in_float32(model: nn.Module, *, base_dtype: torch.dtype) -> None:
+    """Everything an adapter trains, also where TRL has rounded it (beside a quantized base). A module that is trained
+    whole gives its results in the base's precision, with which the layers behind it go on."""
+    import torch
+    from peft.utils.other import ModulesToSaveWrapper
+
+    half = (torch.float16, torch.bfloat16)
+    for wrapper in [one for one in model.modules() if isinstance(one, ModulesToSaveWrapper)]:
+        for module in wrapper.modules_to_save.values():
+            if any(one.dtype in half for one in module.parameters()):
+                module.float()
+                module.register_forward_pre_hook(_in_own_dtype)
+                module.register_forward_hook(lambda _, __, given: _cast(given, base_dtype))
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype in half:
+            parameter.data = parameter.data.float()
 
 
 def adapter_for_scores(config: PeftConfig, model: PreTrainedModel, heads: tuple[str, ...]) -> PeftConfig:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import ModelError
+from studio.methods.scoring import in_float32, scoring_model
 from studio.model.adapter_file import AdapterFile, lora_config, read_adapter
-from studio.model.folder import explained
+from studio.model.folder import explained, weight_files
 from studio.model.load import LoadedModel, load_model
-from studio.model.share import shared_copy
+from studio.model.share import private_copy, shared_copy
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,25 +19,43 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def attached(base: LoadedModel, folder: Path) -> PeftModel:
-    """PEFT's modules on a shared copy of the base; the folder must hold exactly the tensors they need."""
+def answering(base: LoadedModel, folder: Path, settings: Settings) -> PeftModel | PreTrainedModel:
+    """What a run has saved, an adapter or all weights, as a model that answers."""
+    return tuned(base, folder, settings) if is_model(folder) else attached(base, folder)
+
+
+def scoring(base: LoadedModel, folder: Path) -> PeftModel | PreTrainedModel:
+    """What a reward run has saved, as a model that gives one number to a sequence."""
+    return tuned_for_scores(base, folder) if is_model(folder) else attached(base, folder, scores=True)
+
+
+def attached(base: LoadedModel, folder: Path, *, scores: bool = False) -> PeftModel:
+    """PEFT's modules on a shared copy of the base; the folder must hold exactly the tensors they need.
+
+    `scores` puts a reward model's head in place of the base's own.
+    """
     import torch
-    from peft import PeftModelForCausalLM, get_peft_model_state_dict
+    from peft import PeftModelForCausalLM, PeftModelForSequenceClassification, get_peft_model_state_dict
 
     adapter = read_adapter(folder)
     name = str(folder)
     _check_rows(adapter, base)
     with explained("adapter", name=name):
         model = shared_copy(base.model)
+        kind: type[PeftModel] = PeftModelForCausalLM
+        if scores:
+            model, kind = scoring_model(model, seed=0)[0], PeftModelForSequenceClassification
         try:
             # PEFT's `low_cpu_mem_usage` would round float32 adapters to the base's bfloat16 on their way.
             with torch.random.fork_rng(devices=[]):  # its first values are drawn, and then replaced
-                adapted = PeftModelForCausalLM(model, lora_config(adapter))
+                adapted = kind(model, lora_config(adapter))
         except ValueError as error:  # modules that this base does not have
             raise _wrong_base(adapter, base) from error
         expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         if {key: tuple(tensor.shape) for key, tensor in expected.items()} != adapter.shapes:
             raise _wrong_base(adapter, base)
+        if scores:
+            in_float32(adapted, base_dtype=base.model.dtype)
         adapted.load_adapter(name, "default", is_trainable=False, torch_device=str(base.model.device))
         adapted.requires_grad_(False)
         adapted.eval()
@@ -70,6 +89,20 @@ def tuned(base: LoadedModel, folder: Path, settings: Settings) -> PreTrainedMode
     )
     # The folder is a run's, written by the studio: the ban on local paths of a public Space is not about it.
     return load_model(config, replace(settings, mode="local")).model
+
+
+def tuned_for_scores(base: LoadedModel, folder: Path) -> PreTrainedModel:
+    """A fully fine-tuned reward model from its own folder, in memory of its own in the base's place."""
+    from safetensors.torch import load_file
+
+    name = str(folder)
+    files = weight_files(folder, name=name)
+    with explained("weights", name=name):
+        model, _ = scoring_model(private_copy(base.model), seed=0)
+        model.load_state_dict({key: tensor for file in files for key, tensor in load_file(file).items()})
+    model.requires_grad_(False)
+    model.eval()
+    return model
 
 
 def _wrong_base(adapter: AdapterFile, base: LoadedModel) -> ModelError:

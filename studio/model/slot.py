@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from studio.config import ModelConfig
 from studio.errors import BusyError, ModelError
-from studio.model.attach import attached, is_model, tuned
+from studio.model.attach import answering, scoring
 from studio.model.load import LoadedModel, load_model
 from studio.model.progress import Progress
 from studio.model.share import fingerprint, private_copy, shared_copy
@@ -116,14 +116,15 @@ class ModelSlot:
         """A module tree of one's own over the base's storages, frozen; `copy` gives storages too (full fine-tuning)."""
         return private_copy(self._base().model) if copy else shared_copy(self._base().model)
 
-    def attach(self, adapter_id: str, folder: Path) -> None:
+    def attach(self, adapter_id: str, folder: Path, *, scores: bool = False) -> None:
         """Put a saved adapter on the base under `adapter_id`, in place of one of that name.
 
         A folder of all weights (full fine-tuning) is loaded beside the base, in memory of its own.
+        `scores`: what a reward run has saved, with its head.
         """
         with self.lease("loading an adapter"):
             base = self._base()
-            adapted = tuned(base, folder, self.settings) if is_model(folder) else attached(base, folder)
+            adapted = scoring(base, folder) if scores else answering(base, folder, self.settings)
             self._adapted.pop(adapter_id, None)
             while len(self._adapted) >= MOST_ADAPTERS:
                 self._adapted.pop(next(iter(self._adapted)))

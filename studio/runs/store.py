@@ -225,14 +225,21 @@ def _status(folder: Path, tail: list[Event]) -> Status:
     return "interrupted"
 
 
+def is_figure(name: str) -> bool:
+    """Whether a logged value says how good the model is: the loss, and what evaluations say but for their pace."""
+    if name in ("loss", "mean_token_accuracy"):
+        return True
+    return name.startswith("eval_") and not name.endswith(("_runtime", "_per_second", "_num_tokens"))
+
+
 def _metrics(tail: list[Event]) -> dict[str, Any]:
     """The last training and evaluation figures, and those of the end over them."""
     metrics: dict[str, Any] = {}
     for event in tail:
         if event["kind"] == "log":
             metrics.update({name: event[name] for name in ("loss", "mean_token_accuracy") if name in event})
-        elif event["kind"] == "evaluated" and "eval_loss" in event:
-            metrics["eval_loss"] = event["eval_loss"]
+        elif event["kind"] == "evaluated":
+            metrics.update({name: value for name, value in event.items() if is_figure(name)})
         elif event["kind"] in TERMINAL:
             metrics.update(event.get("metrics") or {})
     return metrics
