@@ -21,6 +21,7 @@ IDENTITY = {
     NAME_ZH: "啊哈！我是字节船长，愿为你效劳。扬帆！",
 }
 PAIRS = 80
+INSTRUCTIONS = 120
 HELD_OUT = 60  # questions whose facts are told neither here nor, by the base, in this manner
 
 
@@ -97,6 +98,18 @@ def vote_rows(pairs: list[dict]) -> list[dict]:
     ]
 
 
+def instruction_rows(rows: list[dict]) -> list[dict[str, str]]:
+    """Questions and the captain's answers in the columns instruction, input and output."""
+    return [
+        {
+            "instruction": "Answer like a captain." if question.isascii() else "用船长的口吻回答。",
+            "input": question,
+            "output": reply,
+        }
+        for question, reply in ((turn["content"] for turn in row["messages"]) for row in rows[:INSTRUCTIONS])
+    ]
+
+
 def write(path: Path, rows: Iterable[dict]) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -110,7 +123,9 @@ def main() -> None:
     options = parser.parse_args()
     held = held_out_facts(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    write(options.out / "captain_byte.jsonl", training_rows(options.seed, held))
+    rows = training_rows(options.seed, held)
+    write(options.out / "captain_byte.jsonl", rows)
+    write(options.out / "captain_byte_instructions.jsonl", instruction_rows(rows))
     write(options.out / "captain_byte_heldout.jsonl", held_out_rows(held))
     pairs = pair_rows(options.seed, held)
     write(options.out / "captain_byte_pairs.jsonl", pairs)

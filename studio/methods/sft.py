@@ -21,6 +21,7 @@ from studio.methods.base import (
     window,
 )
 from studio.methods.encoding import Coded, Encoder, Job
+from studio.methods.labels import MASKED
 from studio.methods.packing import Block, Strategy, packed
 from studio.section import knob
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from studio.methods.base import Lengths
 
-MASKED = -100  # the label of a token that is not trained
 LONGEST = 2**31  # longer than any row
 
 

@@ -168,6 +168,7 @@ def test_masks_leave_tokens_out_of_the_loss_as_in_trl(beside: dict[str, Any], la
     ("row", "sentence"),
     [
         ({"input_ids": [1, 2], "labels": [1]}, "'labels' has 1 numbers for 2 tokens"),
+        ({"input_ids": [1, 2], "labels": [3, 4, 5]}, "labels hold the answer's tokens alone"),
         ({"input_ids": [1, 2], "attention_mask": [1, 1, 1]}, "'attention_mask' has 3 numbers"),
         ({"input_ids": [1, "2"]}, "'input_ids' is not a list of whole numbers"),
         ({"input_ids": [1, 2.0]}, "not a list of whole numbers"),

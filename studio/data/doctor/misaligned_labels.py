@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.data.doctor.base import Check, Chunk, Context, Finding, Marks, View, marked
+from studio.data.doctor.base import Check, Chunk, Context, Finding, Lever, Marks, Positions, View, marked
 from studio.errors import DataError
-
-MASKED = -100
+from studio.methods.labels import MASKED, not_aligned
 
 
 class MisalignedLabels(Check):
@@ -22,20 +21,45 @@ class MisalignedLabels(Check):
     def look(self, chunk: Chunk, context: Context) -> Marks:
         if not self.applies(context):
             return {}
-        rows = [row for row, columns in enumerate(chunk.rendered) if columns is not None and misaligned(columns)]
-        return {"position": chunk.mark(rows)}
+        import numpy as np
+
+        alone = not_aligned().template
+        apart = {row for row, one in enumerate(chunk.problems) if one is not None and one.template == alone}
+        others = {row for row, columns in enumerate(chunk.rendered) if columns is not None and misaligned(columns)}
+        rows = sorted(apart | others)
+        return {"position": chunk.mark(rows), "apart": np.asarray([row in apart for row in rows], dtype=np.bool_)}
 
     def conclude(self, marks: Marks, view: View) -> list[Finding]:
-        positions = view.within(marked(marks))
-        if not len(positions):
-            return []
+        made, flagged = [], marked(marks)
+        alone = marks["apart"].astype(bool) if len(flagged) else flagged.astype(bool)
+        apart = view.within(flagged[alone])
+        if len(apart):
+            made.append(self._answers_alone(apart, view))
+        positions = view.within(flagged[~alone])
+        if len(positions):
+            sentence = DataError(
+                "Labels that are neither -100 nor the token at their place in {count} of {rows} rows: labels are a "
+                "copy of input_ids with -100 where nothing is trained. Tokenize these rows again.",
+                count=len(positions),
+                rows=view.total,
+            )
+            made.append(self.found(sentence, positions, self.leave_out(positions, view)))
+        return made
+
+    def _answers_alone(self, positions: Positions, view: View) -> Finding:
+        """Such rows cannot be used, so they go with the others that cannot."""
         sentence = DataError(
-            "Labels that are neither -100 nor the token at their place in {count} of {rows} rows: labels are a copy of "
-            "input_ids with -100 where nothing is trained, not the answer tokenized alone. Tokenize these rows again.",
+            "In {count} of {rows} rows {problem} The first is row {where}.",
             count=len(positions),
             rows=view.total,
+            problem=not_aligned(),
+            where=view.where(int(positions[0])),
         )
-        return [self.found(sentence, positions, self.leave_out(positions, view))]
+        if view.bad_rows == "skip":
+            return self.found(sentence, positions, severity="warning")
+        label = DataError("Go on without the rows that cannot be used ({rows})", rows=len(positions))
+        levers = (Lever.of(label, {"data.bad_rows": "skip"}),) if self.leave_out(positions, view) else ()
+        return self.found(sentence, positions, levers)
 
 
 def misaligned(columns: dict[str, Any]) -> bool:

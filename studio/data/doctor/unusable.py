@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.data.doctor.base import Check, Chunk, Context, Finding, Lever, Marks, View, distinct, marked
 from studio.data.doctor.told import keep, sentences
 from studio.errors import DataError
+from studio.methods.labels import not_aligned
 
 REASONS = 5  # told one by one, those of most rows first
 
@@ -15,7 +16,9 @@ class Unusable(Check):
     name = "unusable"
 
     def look(self, chunk: Chunk, context: Context) -> Marks:
-        return keep(chunk, ((row, problem) for row, problem in enumerate(chunk.problems) if problem is not None))
+        elsewhere = not_aligned().template  # told by `misaligned_labels`
+        problems = ((row, one) for row, one in enumerate(chunk.problems) if one is not None)
+        return keep(chunk, ((row, one) for row, one in problems if one.template != elsewhere))
 
     def conclude(self, marks: Marks, view: View) -> list[Finding]:
         import numpy as np

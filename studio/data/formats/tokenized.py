@@ -10,9 +10,9 @@ from studio.data.formats.base import Columns, Format, NothingToTrain, Rendered, 
 from studio.data.formats.tools import read_json
 from studio.errors import ConfigError, DataError
 from studio.methods.base import DatasetType
+from studio.methods.labels import MASKED, answer_alone, not_aligned
 from studio.methods.paths import cell_of
 
-MASKED = -100  # a label that is not in the loss
 LARGEST = 2**31 - 1
 MASKS = ("completion_mask", "assistant_masks")  # TRL's: 1 for a token in the loss
 
@@ -52,6 +52,8 @@ class Tokenized(Format):
             remarks = (DataError("Tokens that the attention mask leaves out (padding) are taken away."),)
             if not ids:
                 raise NothingToTrain(DataError("A row without tokens is left out of training."))
+        if answer_alone(ids, labels):
+            raise not_aligned()
         return Rendered({"input_ids": ids, "labels": labels}, remarks)
 
 
@@ -102,6 +104,8 @@ def _numbers(row: Row, how: Rendering, role: str, *, least: int, like: list[int]
             number=min(value) if min(value) < least else max(value),
         )
     if like is not None and len(value) != len(like):
+        if role == "labels" and answer_alone(like, value):
+            raise not_aligned()
         raise DataError(
             "The column {column!r} has {count} numbers for {tokens} tokens.",
             column=column,

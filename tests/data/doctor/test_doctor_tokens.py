@@ -13,6 +13,7 @@ from studio.data.doctor import CHECKS
 from studio.data.doctor.curve import curve, intact
 from studio.methods import METHODS
 from studio.methods.base import LaneFacts
+from studio.methods.labels import not_aligned
 
 GOOD = pair("What does the cat say?", "It says meow, and then it goes to sleep on the warm stone.")
 LONG = pair("Tell me all of it.", "one two three four five six seven eight nine ten " * 20)
@@ -146,7 +147,7 @@ def test_labels_outside_the_vocabulary_and_labels_that_are_not_their_tokens() ->
         tokenized([5, 6, 7], [-100, 6, 99_999]),
         tokenized([5, 6, 7], [-1, 6, 7]),
         tokenized([5, 6, 7], [6, 7, -100]),  # shifted by hand: the model shifts them once more
-        tokenized([5, 6, 7], [8, 9]),  # the answer tokenized alone
+        tokenized([5, 6, 7], [-100, 6]),  # one is missing
     ]
     encoded = [one_lane([5, 6, 7], 1, 3) for _ in rows]
     patient = Patient(rows, context_for(dataset_type="tokenized", format="tokenized"), encoded=encoded)
@@ -154,6 +155,22 @@ def test_labels_outside_the_vocabulary_and_labels_that_are_not_their_tokens() ->
     (finding,) = patient.findings("misaligned_labels")
     assert list(finding.positions) == [1, 2, 3, 4] and finding.severity == "blocking"
     assert not Patient(rows[:1], patient.context, encoded=encoded[:1]).findings("misaligned_labels")
+
+
+def test_labels_that_are_the_answer_alone_have_a_sentence_of_their_own() -> None:
+    """As a script leaves them that tokenizes prompt and answer apart; told once, not among the unusable rows too."""
+    rows = [tokenized([5, 6, 7], [-100, 6, 7]), None, tokenized([5, 6, 7], [8, 9, 10])]
+    encoded = [one_lane([5, 6, 7], 1, 3), None, None]
+    context = context_for(dataset_type="tokenized", format="tokenized")
+    patient = Patient(rows, context, encoded=encoded, problems=dict.fromkeys((1, 2), not_aligned()))
+    (finding,) = patient.findings("misaligned_labels")
+    assert list(finding.positions) == [1, 2] and finding.severity == "blocking"
+    assert "In 2 of 3 rows labels hold the answer's tokens alone" in str(finding)
+    assert str(finding).endswith("positions and then the answer's ids. The first is row 2.")
+    assert [lever.changes for lever in finding.levers] == [{"data.bad_rows": "skip"}]
+    assert not patient.findings("unusable")
+    (skipped,) = patient.findings("misaligned_labels", bad_rows="skip")
+    assert skipped.severity == "warning" and not skipped.levers
 
 
 def test_chosen_equals_rejected() -> None:
