@@ -19,6 +19,11 @@ def names_of(value: object) -> object:
     return value
 
 
+def figures_of(value: object) -> object:
+    """The same of numbers; one alone is a tuple too."""
+    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else names_of(value)
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
 
 
@@ -48,6 +53,7 @@ class Knob:
     flag: str | None = None
     aliases: tuple[str, ...] = ()
     hidden: bool = False
+    text_file: bool = False
 
 
 def knob(
@@ -57,11 +63,13 @@ def knob(
     flag: str | None = None,
     aliases: tuple[str, ...] = (),
     hidden: bool = False,
+    text_file: bool = False,
     **bounds: Any,
 ) -> Any:
     """One setting. `flag` is its name on the command line where the field's own name is taken;
-    `aliases` are further flags; `hidden` keeps it out of the form; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
-    details = Knob(advanced=advanced, flag=flag, aliases=aliases, hidden=hidden)
+    `aliases` are further flags; `hidden` keeps it out of the form; a file stands for the text of a `text_file`
+    in run files and flags; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
+    details = Knob(advanced=advanced, flag=flag, aliases=aliases, hidden=hidden, text_file=text_file)
     extra: Any = {"knob": details}
     return Field(default, json_schema_extra=extra, **bounds)
 

@@ -24,15 +24,19 @@ LARGEST_FILE = 1_000_000  # bytes; a run's YAML is about 2 kB
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A run file -> a plain mapping."""
+    return parse_yaml(_text(path), name=str(path))
+
+
+def _text(path: Path) -> str:
+    """A small file that a person has written."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError("{file} is larger than 1 MB; this is no run file.", file=path)
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError("Cannot read {file}: {reason}.", file=path, reason=error.strerror or error) from error
     except UnicodeDecodeError as error:
         raise ConfigError("{file} is not UTF-8 text; save it as UTF-8.", file=path) from error
-    return parse_yaml(text, name=str(path))
 
 
 def build(data: Mapping[str, Any], *, name: str = "the settings") -> RunConfig:
@@ -56,7 +60,20 @@ def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConf
     data = read_yaml(path) if path else {}
     for key, value in (changes or {}).items():
         _set(data, key, value)
+    _read_texts(data)
     return anchor(build(data, name=str(path) if path else "the command line"))
+
+
+def _read_texts(data: dict[str, Any]) -> None:
+    """Where a setting that is a text names a file of this machine, the file's text takes its place."""
+    for dotted, field in flat_flags().values():
+        room, _, name = dotted.partition(".")
+        held = data.get(room)
+        if not details(field).text_file or not isinstance(held, dict):
+            continue
+        given = held.get(name)
+        if isinstance(given, str) and _is_here(given) and Path(given.strip()).expanduser().is_file():
+            data[room] = {**held, name: _text(Path(given.strip()).expanduser())}
 
 
 def anchor(config: RunConfig) -> RunConfig:

@@ -89,6 +89,17 @@ class Parts:
     output_dir: Path
     device: str
     callbacks: tuple[TrainerCallback, ...] = ()
+    reference: PreTrainedModel | None = None  # what answers are measured against, where it is a model of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a model wrote to a prompt while a run trained, what the row has as the answer, and what each reward gave."""
+
+    prompt: str
+    policy: str
+    reference: str = ""
+    rewards: dict[str, float | None] = field(default_factory=dict)
 
 
 class Method(Section, ABC):
@@ -116,6 +127,11 @@ class Method(Section, ABC):
             wanted=", ".join(self.dataset_types),
             fitting=", ".join(methods_for(available)) or "none",
         )
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether answers are measured against the base, or what the adapter was at first."""
+        return False
 
     @property
     def rests(self) -> bool:
@@ -157,6 +173,10 @@ class Method(Section, ABC):
     @abstractmethod
     def build_trainer(self, parts: Parts) -> Trainer:
         """The trainer, ready for `.train()`."""
+
+    def samples(self, trainer: Any) -> list[Sample]:
+        """A few of the answers that the trainer generated last, in a method that generates."""
+        return []
 
     @abstractmethod
     def argument_types(self) -> dict[str, Any]:

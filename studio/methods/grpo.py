@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from studio.errors import ConfigError, DataError
-from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, fits, types_of
+from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, Sample, fits, types_of
 from studio.methods.encoding import Encoder, Job
+from studio.methods.generated import REFERENCE, best_and_worst, telling, with_reference
 from studio.methods.pairs import build, without_cuts
 from studio.methods.paths import cell_of
-from studio.methods.rewards import NEED_REFERENCE, REWARDS, Rule
-from studio.section import knob
+from studio.methods.reference import reference
+from studio.methods.rewards import REWARDS, RewardFunction
+from studio.section import figures_of, knob, names_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,44 +26,100 @@ if TYPE_CHECKING:
 
     from studio.methods.base import Lengths
 
-REFERENCE = "reference"
 # What columns that hold the right answer are called, likeliest first; the last is verl's.
 USUAL = (
     "answer", "solution", "ground_truth", "reference", "target", "label", "final_answer", "gold", "expected_answer",
     "output", "response", "completion", "答案", "reward_model.ground_truth",
 )  # fmt: skip
+OURS = ("type", "reward_funcs", "reference_column")  # what the trainer's own config does not have
+SETTING = "reward_"  # what a reward's setting is called in a run begins so
+
+Weights = Annotated[tuple[float, ...], BeforeValidator(figures_of)]
 
 
 class GRPO(Method):
-    """Lets the model answer each prompt several times, and makes those answers likelier that are worth more."""
+    """Lets the model answer each prompt several times, and makes those answers likelier that are worth more.
+
+    `with_rewards` adds the settings of the rewards there are.
+    """
 
     type: Literal["grpo"] = knob("grpo", flag="method")
-    reward_func: Literal["exact_match", "contains", "last_number", "length", "regex"] = knob("exact_match")
-    reward_pattern: str = knob("")
-    reward_length: int = knob(200, ge=1, advanced=True)
+    reward_funcs: tuple[str, ...] = knob(("exact_match",), min_length=1)
+    reward_weights: Weights | None = knob(None, advanced=True)
     reference_column: str | None = knob(None, advanced=True)
     num_generations: int = knob(4, ge=2)
     max_completion_length: int = knob(256, ge=1)
     temperature: float = knob(1.0, gt=0, flag="sampling_temperature")
     beta: float = knob(0.0, ge=0)
+    loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"] = knob(
+        "dapo", advanced=True
+    )
+    epsilon: float = knob(0.2, gt=0, advanced=True)
+    epsilon_high: float | None = knob(None, gt=0, advanced=True)
+    scale_rewards: Literal["group", "batch", "none"] = knob("group", advanced=True)
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = knob(
+        "sum_then_normalize", advanced=True
+    )
+    importance_sampling_level: Literal["token", "sequence"] = knob("token", advanced=True)
+    num_iterations: int = knob(1, ge=1, advanced=True)
+    mask_truncated_completions: bool = knob(False, advanced=True)
+    entropy_coef: float = knob(0.0, ge=0, advanced=True)
+    top_p: float = knob(1.0, gt=0, le=1, flag="sampling_top_p", advanced=True)
+    top_k: int = knob(0, ge=0, flag="sampling_top_k", advanced=True)
+    min_p: float | None = knob(None, ge=0, le=1, flag="sampling_min_p", advanced=True)
+    repetition_penalty: float = knob(1.0, gt=0, flag="sampling_repetition_penalty", advanced=True)
 
-    shapes_tokens: ClassVar[tuple[str, ...]] = ("reference_column", "reward_func")  # some rewards need a reference
+    shapes_tokens: ClassVar[tuple[str, ...]] = ("reference_column", "reward_funcs")  # some rewards need a reference
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-only",)
     lanes: ClassVar[tuple[str, ...]] = ("prompt",)
     generates: ClassVar[bool] = True
 
+    @classmethod
+    def knobs(cls) -> dict[str, FieldInfo]:
+        """The rewards' own settings follow the choice of rewards."""
+        fields, own = dict(cls.model_fields), _settings()
+        names = [name for name in fields if name not in own]
+        at = names.index("reward_weights") + 1
+        return {name: fields[name] for name in (*names[:at], *own, *names[at:]) if name in fields}
+
     @model_validator(mode="after")
-    def _pattern_where_needed(self) -> GRPO:
-        if self.reward_func == "regex":
-            if not self.reward_pattern:
-                raise ValueError(ConfigError("method.reward_func: regex needs method.reward_pattern, which is empty."))
-            try:
-                re.compile(self.reward_pattern)
-            except re.error as error:
-                raise ValueError(
-                    ConfigError("method.reward_pattern is no regular expression ({problem}).", problem=error)
-                ) from error
+    def _rewards_can_be(self) -> GRPO:
+        names = self.reward_funcs
+        if len(set(names)) < len(names):
+            raise ValueError(
+                ConfigError(
+                    "method.reward_funcs names a reward twice ({names}). Name each once.", names=", ".join(names)
+                )
+            )
+        if self.reward_weights is not None and len(self.reward_weights) != len(names):
+            raise ValueError(
+                ConfigError(
+                    "method.reward_weights has {weights} numbers for {rewards} rewards ({names}). "
+                    "Give one for each reward of method.reward_funcs, or leave it out.",
+                    weights=len(self.reward_weights),
+                    rewards=len(names),
+                    names=", ".join(names),
+                )
+            )
+        self.rewards()
         return self
+
+    def rewards(self) -> list[RewardFunction]:
+        """The chosen rewards with their settings. Raises what these raise where they cannot be."""
+        made = []
+        for name in self.reward_funcs:
+            kind = REWARDS[name]
+            made.append(kind.model_validate({field: getattr(self, SETTING + field) for field in kind.model_fields}))
+        return made
+
+    @property
+    def has_reference(self) -> bool:
+        return self.beta > 0
+
+    @property
+    def rests(self) -> bool:
+        """Answers that are all worth the same teach nothing."""
+        return True
 
     def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
         """The prompt as the model is asked it. Nothing of it is in the loss: that is on what the model will answer."""
@@ -78,37 +136,15 @@ class GRPO(Method):
         ]
 
     def _compared(self, row: dict[str, Any]) -> dict[str, str]:
-        """The text that an answer is compared with, "" where the reward needs none, and the column it is from."""
+        """The text that an answer is compared with, "" where no reward needs one, and the column it is from."""
         columns: dict[str, Any] = row.get(REFERENCE) or {}
         name = self.reference_column or row.get("answer_column") or _usual(columns)
         found = None if name is None else cell_of(columns, name)
         text = str(found) if isinstance(found, str | int | float) else ""
-        if self.reward_func in NEED_REFERENCE and (not text or text.isspace()):
-            raise self._no_reference(name, found, columns)
+        needing = next((one for one in self.reward_funcs if REWARDS[one].compares), None)
+        if needing is not None and (not text or text.isspace()):
+            raise _no_reference(needing, name, found, columns)
         return {REFERENCE: text} if name is None else {REFERENCE: text, "reference_column": name}
-
-    def _no_reference(self, name: str | None, found: Any, columns: dict[str, Any]) -> DataError:
-        """Why a row has nothing that an answer can be compared with."""
-        details = {"reward": self.reward_func, "columns": ", ".join(columns) or "none"}
-        if name is None:
-            return DataError(
-                "method.reward_func: {reward} compares an answer with a reference, and no column is known to be one "
-                "(there are: {columns}). Set method.reference_column to the column, or choose another reward.",
-                **details,
-            )
-        if isinstance(found, dict | list) and found:
-            inner = f"{name}[0]" if isinstance(found, list) else f"{name}.{next(iter(found))}"
-            return DataError(
-                "method.reward_func: {reward} compares an answer with {column}, which is {value} ({kind}) and no text. "
-                "Set method.reference_column to a path in it, such as {inner}, or choose another reward.",
-                reward=self.reward_func, column=name, value=repr(found)[:40], kind=type(found).__name__, inner=inner,
-            )  # fmt: skip
-        return DataError(
-            "method.reward_func: {reward} compares an answer with {column}, which has no value among the columns "
-            "beside the prompt ({columns}). Fill it, set method.reference_column to another, or choose another reward.",
-            column=name,
-            **details,
-        )
 
     def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
         """A prompt is never cut: asked to `drop`, those longer than max_length are left out."""
@@ -128,16 +164,17 @@ class GRPO(Method):
         return {name: [row.extra[name] for row in rows] for name in ("prompt", REFERENCE)}
 
     def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
-        """Answers of an epoch; prompts that do not fill a round of generation are left out of it."""
+        """Answers of an epoch, each as often as it is learned from; prompts that do not fill a round of generation are
+        left out of it."""
         round_size = self._round(batch_size, accumulation)
-        return len(lengths) // (round_size // self.num_generations) * round_size
+        return len(lengths) // (round_size // self.num_generations) * round_size * self.num_iterations
 
     def _round(self, batch_size: int, accumulation: int) -> int:
         """Answers generated at once: whole steps, and whole groups."""
         return math.lcm(batch_size * accumulation, self.num_generations)
 
     def build_trainer(self, parts: Parts) -> GRPOTrainer:
-        """A GRPOTrainer whose rewards are rules."""
+        """A GRPOTrainer over the chosen rewards."""
         from trl import GRPOConfig, GRPOTrainer
 
         arguments = without_cuts(parts)
@@ -151,38 +188,44 @@ class GRPO(Method):
                 needed=size // self.num_generations,
             )
         evaluated = math.gcd(int(arguments.get("per_device_eval_batch_size", 8)), self.num_generations)
+        judges = [one.trainer_function(parts) for one in self.rewards()]
         return build(
-            GRPOTrainer,
+            with_reference(GRPOTrainer, reference(parts, ahead=self.beta == 0)),
             GRPOConfig,
             parts,
             {
                 **arguments,
-                "num_generations": self.num_generations,
+                **{name: value for name, value in self if name not in (*OURS, *_settings())},
                 "num_generations_eval": evaluated,
                 "generation_batch_size": size,
-                "max_completion_length": self.max_completion_length,
-                "temperature": self.temperature,
-                "beta": self.beta,
+                "reward_weights": list(self.reward_weights) if self.reward_weights is not None else None,
             },
-            reward_funcs=[self._judge()],
+            reward_funcs=[telling(judges[0]), *judges[1:]],
         )
 
-    def _judge(self) -> Any:
-        """The reward as the trainer calls it: answers are texts, or conversations of one turn."""
-        rule = Rule(pattern=self.reward_pattern, length=self.reward_length)
-        judge = REWARDS[self.reward_func]
-
-        def judged(completions: list[Any], reference: list[str], **_: Any) -> list[float]:
-            texts = [one if isinstance(one, str) else str(one[-1]["content"]) for one in completions]
-            return judge(texts, reference, rule)
-
-        judged.__name__ = self.reward_func
-        return judged
+    def samples(self, trainer: Any) -> list[Sample]:
+        """Of the answers generated last, the best and the worst to one prompt."""
+        return best_and_worst(trainer, group=self.num_generations, weights=self.reward_weights)
 
     def argument_types(self) -> dict[str, Any]:
         from trl import GRPOConfig
 
         return types_of(GRPOConfig)
+
+
+def with_rewards(rewards: Mapping[str, type[RewardFunction]] = REWARDS) -> type[GRPO]:
+    """The method with these rewards to choose from, and with their settings."""
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in _settings(rewards).items()}
+    one_of: Any = Literal
+    several: Any = tuple
+    names: Any = Annotated[several[one_of[tuple(rewards)], ...], BeforeValidator(names_of)]
+    chosen: Any = (names, GRPO.model_fields["reward_funcs"])
+    return create_model("GRPO", __base__=GRPO, __doc__=GRPO.__doc__, reward_funcs=chosen, **fields)
+
+
+def _settings(rewards: Mapping[str, type[RewardFunction]] = REWARDS) -> dict[str, FieldInfo]:
+    """What the rewards can be set to, by the names that a run's method has for it."""
+    return {SETTING + name: field for kind in rewards.values() for name, field in kind.model_fields.items()}
 
 
 def _usual(columns: dict[str, Any]) -> str | None:
@@ -194,3 +237,27 @@ def _usual(columns: dict[str, Any]) -> str | None:
         if cell_of(columns, name) is not None:
             return name
     return None
+
+
+def _no_reference(reward: str, name: str | None, found: Any, columns: dict[str, Any]) -> DataError:
+    """Why a row has nothing that an answer can be compared with."""
+    details = {"reward": reward, "columns": ", ".join(columns) or "none"}
+    if name is None:
+        return DataError(
+            "method.reward_funcs: {reward} compares an answer with a reference, and no column is known to be one "
+            "(there are: {columns}). Set method.reference_column to the column, or choose another reward.",
+            **details,
+        )
+    if isinstance(found, dict | list) and found:
+        inner = f"{name}[0]" if isinstance(found, list) else f"{name}.{next(iter(found))}"
+        return DataError(
+            "method.reward_funcs: {reward} compares an answer with {column}, which is {value} ({kind}) and no text. "
+            "Set method.reference_column to a path in it, such as {inner}, or choose another reward.",
+            reward=reward, column=name, value=repr(found)[:40], kind=type(found).__name__, inner=inner,
+        )  # fmt: skip
+    return DataError(
+        "method.reward_funcs: {reward} compares an answer with {column}, which has no value among the columns "
+        "beside the prompt ({columns}). Fill it, set method.reference_column to another, or choose another reward.",
+        column=name,
+        **details,
+    )

@@ -211,9 +211,9 @@ def test_token_texts_of_byte_fallback() -> None:
 
 def test_another_reward_looks_at_the_references_again(run_config: Make, settings: Settings) -> None:
     rows = [{"prompt": f"q{number}"} for number in range(6)]
-    free = run_config(rows, method={"type": "grpo", "reward_func": "length"}, data={"eval_fraction": 0})
+    free = run_config(rows, method={"type": "grpo", "reward_funcs": "length"}, data={"eval_fraction": 0})
     assert len(prepare(free, settings).train) == 6
-    bound = run_config(rows, method={"type": "grpo", "reward_func": "exact_match"}, data={"eval_fraction": 0})
+    bound = run_config(rows, method={"type": "grpo", "reward_funcs": ["exact_match"]}, data={"eval_fraction": 0})
     with pytest.raises(DataError, match="reference"):
         prepare(bound, settings)
     assert len(prepare(free, settings).train) == 6

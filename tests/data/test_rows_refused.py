@@ -57,9 +57,9 @@ def test_a_stretch_that_a_method_refuses_is_only_those_rows(run_config: Make, se
 def test_a_fault_of_all_rows_is_said_once_and_soon(run_config: Make, settings: Settings) -> None:
     given = no_reference(*range(3000), count=3000)
     config = run_config(given, method="grpo", data={"bad_rows": "skip", "eval_fraction": 0})
-    with pytest.raises(DataError, match=r"^method.reward_func: exact_match compares"):
+    with pytest.raises(DataError, match=r"^method.reward_funcs: exact_match compares"):
         prepare(config, settings)
-    with pytest.raises(DataError, match=r"^method.reward_func: exact_match compares"):
+    with pytest.raises(DataError, match=r"^method.reward_funcs: exact_match compares"):
         preview(config, settings=settings, tokenizer=make_tokenizer())
 
 

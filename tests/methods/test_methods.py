@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
 from typing import Any, get_args
 
 import numpy as np
@@ -13,10 +14,12 @@ from studio.config.files import build
 from studio.errors import ConfigError, DataError
 from studio.methods import METHODS, Method
 from studio.methods.base import DatasetType, Lane, LaneFacts, window
+from studio.methods.contrast import experimental
 from studio.methods.encoding import encoder_of
-from studio.methods.rewards import REWARDS, Rule
+from studio.methods.rewards import REWARDS
 
-OURS = {"type", "reward_func", "reward_pattern", "reward_length", "reference_column"}
+OURS = {"type", "reward_funcs", "reward_pattern", "reward_length", "reward_json_schema", "reference_column"}
+OURS_ALONE = {"orpo": {"completion_only_loss"}}  # the name that SFT's has
 SAMPLES: dict[DatasetType, dict[str, Any]] = {
     "language-modeling": {"messages": turns("hi", "there")},
     "prompt-completion": {"prompt": turns("hi"), "completion": turns("hi", "there")[1:]},
@@ -32,14 +35,14 @@ def test_settings_are_named_as_the_trainers_own(name: str) -> None:
     method = METHODS[name]()
     known = method.argument_types()
     for setting in METHODS[name].model_fields:
-        assert setting in OURS or setting in known, f"{name}.{setting} is no argument of the installed trainer"
+        assert setting in {*OURS, *OURS_ALONE.get(name, ())} | known.keys(), f"{name}.{setting} is no argument of TRL's"
     assert method.type == name
     assert {"learning_rate", "per_device_train_batch_size", "seed", "bf16"} <= set(known)
 
 
 def test_losses_are_the_installed_trainers() -> None:
     from trl import GRPOConfig, KTOConfig, SFTConfig
-    from trl.trainer import dpo_trainer
+    from trl.trainer import dpo_trainer, grpo_trainer
 
     source = inspect.getsource(dpo_trainer)
     for loss in get_args(METHODS["dpo"].model_fields["loss_type"].annotation):
@@ -50,8 +53,16 @@ def test_losses_are_the_installed_trainers() -> None:
     assert set(get_args(METHODS["sft"].model_fields["packing_strategy"].annotation)) == set(
         strategies["packing_strategy"]
     )
+    choices = {one.name: one.metadata.get("choices") for one in fields(experimental("cpo").CPOConfig)}
+    ours = get_args(METHODS["cpo"].model_fields["loss_type"].annotation)
+    assert {*ours, "alphapo"} == set(choices["loss_type"])  # which is simpo with `training.extra.alpha`
     assert "max_length" not in GRPOConfig.__dataclass_fields__  # a prompt is never cut
-    assert set(get_args(METHODS["grpo"].model_fields["reward_func"].annotation)) == set(REWARDS)
+    names = get_args(METHODS["grpo"].model_fields["reward_funcs"].annotation)[0]
+    assert get_args(names) == tuple(REWARDS)
+    source = inspect.getsource(grpo_trainer)
+    for name in ("loss_type", "scale_rewards", "multi_objective_aggregation", "importance_sampling_level"):
+        for value in get_args(METHODS["grpo"].model_fields[name].annotation):
+            assert f'"{value}"' in source, (name, value)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -66,7 +77,7 @@ def test_every_method_encodes_every_type_it_takes(name: str) -> None:
 
 
 def test_rows_of_another_type_name_the_methods_for_them() -> None:
-    with pytest.raises(DataError, match=r"type preference, which method sft does not.*Methods for them: dpo, reward"):
+    with pytest.raises(DataError, match=r"type preference, which method sft does not.*Methods for them: dpo, orpo, cpo, reward"):
         METHODS["sft"]().dataset_type(("preference",))
     with pytest.raises(DataError, match=r"method dpo does not.*takes preference.*Methods for them: sft"):
         METHODS["dpo"]().dataset_type(("prompt-completion", "language-modeling"))
@@ -143,27 +154,16 @@ def test_settings_that_cannot_be_are_sentences() -> None:
     with pytest.raises(ConfigError, match=r"exo_pair needs method\.label_smoothing"):
         build({"method": {"type": "dpo", "loss_type": "exo_pair"}})
     with pytest.raises(ConfigError, match=r"regex needs method\.reward_pattern"):
-        build({"method": {"type": "grpo", "reward_func": "regex"}})
+        build({"method": {"type": "grpo", "reward_funcs": "regex"}})
     with pytest.raises(ConfigError, match=r"reward_pattern is no regular expression"):
-        build({"method": {"type": "grpo", "reward_func": "regex", "reward_pattern": "("}})
+        build({"method": {"type": "grpo", "reward_funcs": "regex", "reward_pattern": "("}})
+    with pytest.raises(ConfigError, match=r"hinge knows no method\.label_smoothing, which is 0\.1"):
+        build({"method": {"type": "cpo", "loss_type": "hinge", "label_smoothing": 0.1}})
     for name in METHODS:
         assert build({"method": name}).method == METHODS[name]()
 
 
-# --- rewards
-
-
-def test_rewards() -> None:
-    cases: list[tuple[str, str, str, float]] = [
-        ("exact_match", " Paris\n", "paris", 1), ("exact_match", "It is Paris", "Paris", 0),
-        ("contains", "It is  PARIS.", "Paris", 1), ("contains", "x", "", 0),
-        ("last_number", "2 + 2 = 1,004", "#### 1004", 1), ("last_number", "none", "4", 0), ("last_number", "5", "", 0),
-        ("length", "x" * 10, "", 1), ("length", "", "", 0), ("length", "x" * 5, "", 0.5), ("length", "x" * 99, "", 0),
-        ("regex", "so <answer>\n4</answer>", "", 1), ("regex", "4", "", 0),
-    ]  # fmt: skip
-    rule = Rule(pattern="<answer>.*</answer>", length=10)
-    for name, answer, reference, worth in cases:
-        assert REWARDS[name]([answer, answer], [reference, reference], rule) == [worth, worth], (name, answer)
+# --- references
 
 
 VERL = {"data_source": "x", "reward_model": {"style": "rule", "ground_truth": "3"}}
@@ -177,7 +177,7 @@ COMPARED: list[tuple[dict[str, Any], dict[str, Any], str | None, str, str]] = [
     ({}, VERL, None, "reward_model.ground_truth", "3"),
     ({}, {"source": "x", "Final_Answer": " 3 "}, None, "Final_Answer", " 3 "),
     ({}, {"completion": "c", "label": "l", "ground_truth": "g", "solution": "s"}, None, "solution", "s"),
-    ({"reward_func": "length"}, {"answer": {"text": "4"}}, None, "answer", ""),
+    ({"reward_funcs": "length"}, {"answer": {"text": "4"}}, None, "answer", ""),
 ]
 
 
@@ -214,6 +214,6 @@ def test_no_reference_is_a_sentence_not_another_column(
 
 
 def test_grpo_needs_no_reference_for_a_rule_and_takes_no_tools() -> None:
-    assert compared(METHODS["grpo"](reward_func="length"), {}) == (None, "")
+    assert compared(METHODS["grpo"](reward_funcs="length"), {}) == (None, "")
     with pytest.raises(DataError, match="asks its prompts without tools"):
         compared(METHODS["grpo"](), {"reference": {"answer": "4"}, "tools": [{}]})

@@ -42,7 +42,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "dpo": {"method": {"type": "dpo", "beta": 0.3, "loss_type": "ipo"}},
     "kto": {"method": {"type": "kto", "beta": 0.2, "undesirable_weight": 1.5}},
     "reward": {"method": {"type": "reward", "center_rewards_coefficient": 0.01}},
-    "grpo": {"method": {"type": "grpo", "reward_func": "regex", "reward_pattern": "a+", "num_generations": 2}},
+    "grpo": {"method": {"type": "grpo", "reward_funcs": "regex", "reward_pattern": "a+", "num_generations": 2}},
     "all of data": {
         "data": {
             "source": "/rows.csv", "split": "train[:5%]", "delimiter": ";", "tools": "tools.json", "shuffle": True,
