@@ -91,10 +91,18 @@ def anchor(config: RunConfig) -> RunConfig:
     template = model.chat_template
     if "{" not in template and "/" in template and _is_here(template):
         model = model.model_copy(update={"chat_template": _absolute(template)})
-    folder = Path(model.model_name_or_path).expanduser()
-    if folder.is_dir() and model.model_name_or_path not in (STARTER, SMOLLM2):
-        model = model.model_copy(update={"model_name_or_path": _absolute(str(folder))})
-    return config.model_copy(update={"data": data.model_copy(update={**sources, "mix": mix}), "model": model})
+    model = model.model_copy(update={"model_name_or_path": _model(model.model_name_or_path)})
+    method = config.method
+    if getattr(method, "ref_model_name_or_path", None):
+        method = method.model_copy(update={"ref_model_name_or_path": _model(method.ref_model_name_or_path)})
+    data = data.model_copy(update={**sources, "mix": mix})
+    return config.model_copy(update={"data": data, "model": model, "method": method})
+
+
+def _model(name: str) -> str:
+    """A folder's whole path; the studio's own models and the Hub's keep their names."""
+    folder = Path(name).expanduser()
+    return _absolute(str(folder)) if name not in (STARTER, SMOLLM2) and folder.is_dir() else name
 
 
 def _absolute(path: str) -> str:

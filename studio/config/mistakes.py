@@ -71,6 +71,8 @@ def _one(error: Mapping[str, Any], key: str, *, names: Names, flags: Mapping[str
             return ConfigError("{setting} must be a number; it is {value}.", setting=key, value=value)
         case "bool_parsing" | "bool_type":
             return ConfigError("{setting} must be true or false; it is {value}.", setting=key, value=value)
+        case "too_short":
+            return ConfigError("{setting} is empty. Give it a value.", setting=key)
     problem = error["msg"][:1].lower() + error["msg"][1:]
     return ConfigError("{setting} cannot be {value} ({problem}).", setting=key, value=value, problem=problem)
 

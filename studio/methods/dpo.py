@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from studio.errors import ConfigError
 from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, types_of
@@ -15,12 +15,12 @@ from studio.methods.pairs import (
     border_of,
     build,
     keeps_an_answer,
-    reference,
     takes_finished_rows,
     with_answers,
     without_cuts,
 )
-from studio.section import knob
+from studio.methods.reference import reckons_ahead, reference, without_reference
+from studio.section import figures_of, knob, names_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,29 +31,88 @@ LossType = Literal[
     "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
     "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
 ]  # fmt: skip
+Losses = Annotated[tuple[LossType, ...], BeforeValidator(names_of)]
+Weights = Annotated[tuple[float, ...], BeforeValidator(figures_of)]
+
+# What TRL can do with these losses alone (`trl/trainer/dpo_trainer.py`):
+DIVERGE = frozenset({"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"})
+DIVIDE_BY_BETA = frozenset({"ipo", "sppo_hard"})
+SORT = frozenset({"aot", "aot_unpaired"})
+
+PASSED = (
+    "beta", "label_smoothing", "f_divergence_type", "f_alpha_divergence_coef", "discopop_tau", "ld_alpha",
+    "use_weighting", "precompute_ref_log_probs",
+)  # fmt: skip
 
 
 class DPO(Method):
-    """Makes the chosen answer likelier than the rejected one, without going far from the base model."""
+    """Makes the chosen answer likelier than the rejected one, without going far from the reference model."""
 
     type: Literal["dpo"] = knob("dpo", flag="method")
     beta: float = knob(0.1, ge=0)
-    loss_type: LossType = knob("sigmoid", advanced=True)
+    loss_type: Losses = knob(("sigmoid",), min_length=1, advanced=True)
+    loss_weights: Weights | None = knob(None, advanced=True)
     label_smoothing: float = knob(0.0, ge=0, lt=0.5, advanced=True)
+    f_divergence_type: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = knob(
+        "reverse_kl", advanced=True
+    )
+    f_alpha_divergence_coef: float = knob(0.5, advanced=True)
+    discopop_tau: float = knob(0.05, gt=0, advanced=True)
+    ld_alpha: float | None = knob(None, ge=0, le=1, advanced=True)
+    use_weighting: bool = knob(False, advanced=True)
+    ref_model_name_or_path: str | None = knob(None, min_length=1, advanced=True)
+    precompute_ref_log_probs: bool = knob(False, advanced=True)
 
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
     lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
 
     @model_validator(mode="after")
-    def _smoothing_where_needed(self) -> DPO:
-        if self.loss_type == "exo_pair" and self.label_smoothing == 0:
-            raise ValueError(
-                ConfigError(
-                    "method.loss_type: exo_pair needs method.label_smoothing above 0. "
-                    "Set it, such as 0.001, or choose another loss."
-                )
-            )
+    def _losses_have_what_they_need(self) -> DPO:
+        broken = self._broken()
+        if broken is not None:
+            raise ValueError(broken)
         return self
+
+    def _broken(self) -> ConfigError | None:
+        losses = self.loss_type
+        if self.loss_weights is not None and len(self.loss_weights) != len(losses):
+            return ConfigError(
+                "method.loss_weights has {weights} numbers for {losses} losses ({names}). "
+                "Give one for each loss of method.loss_type, or leave it out.",
+                weights=len(self.loss_weights),
+                losses=len(losses),
+                names=", ".join(losses),
+            )
+        if "exo_pair" in losses and self.label_smoothing == 0:
+            return ConfigError(
+                "method.loss_type: exo_pair needs method.label_smoothing above 0. "
+                "Set it, such as 0.001, or choose another loss."
+            )
+        if self.beta == 0 and DIVIDE_BY_BETA.intersection(losses):
+            return ConfigError(
+                "method.loss_type: {loss} divides by method.beta, which is 0. Set it, such as 0.1.",
+                loss=_first(losses, DIVIDE_BY_BETA),
+            )
+        if self.f_divergence_type != "reverse_kl" and not DIVERGE.issuperset(losses):
+            return ConfigError(
+                "method.f_divergence_type: {kind} does not go with method.loss_type: {loss}. "
+                "Set it to reverse_kl, or choose among the losses {fitting}.",
+                kind=self.f_divergence_type,
+                loss=next(one for one in losses if one not in DIVERGE),
+                fitting=", ".join(sorted(DIVERGE)),
+            )
+        if self.use_weighting and SORT.intersection(losses):
+            return ConfigError(
+                "method.use_weighting weighs pairs, and method.loss_type: {loss} takes them apart. "
+                "Turn it off, or choose another loss.",
+                loss=_first(losses, SORT),
+            )
+        return None
+
+    @property
+    def rests(self) -> bool:
+        """A hinge has no slope where every pair is far enough apart."""
+        return set(self.loss_type) == {"hinge"}
 
     def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
         return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]
@@ -73,7 +132,7 @@ class DPO(Method):
         }
 
     def build_trainer(self, parts: Parts) -> DPOTrainer:
-        """A DPOTrainer over finished rows. Beside an adapter the base itself is the reference."""
+        """A DPOTrainer over finished rows; `pairs.reference` says what answers are measured against."""
         from trl import DPOConfig, DPOTrainer
         from trl.trainer.dpo_trainer import DataCollatorForPreference
 
@@ -83,22 +142,27 @@ class DPO(Method):
             collator = DataCollatorForPreference(
                 pad_token_id=parts.tokenizer.pad_token_id, max_length=max_length, truncation_mode="keep_end"
             )
-        return build(
-            takes_finished_rows(DPOTrainer),
+        trainer: DPOTrainer = build(
+            reckons_ahead(takes_finished_rows(DPOTrainer), of=self.ld_alpha),
             DPOConfig,
             parts,
             {
                 **without_cuts(parts),
                 "max_length": max_length,
-                "beta": self.beta,
-                "loss_type": [self.loss_type],
-                "label_smoothing": self.label_smoothing,
+                **{name: getattr(self, name) for name in PASSED},
+                "loss_type": list(self.loss_type),
+                "loss_weights": list(self.loss_weights) if self.loss_weights is not None else None,
             },
-            ref_model=reference(parts),
+            ref_model=reference(parts, ahead=self.precompute_ref_log_probs),
             data_collator=collator,
         )
+        return without_reference(trainer) if self.precompute_ref_log_probs else trainer
 
     def argument_types(self) -> dict[str, Any]:
         from trl import DPOConfig
 
         return types_of(DPOConfig)
+
+
+def _first(losses: Sequence[str], some: frozenset[str]) -> str:
+    return next(one for one in losses if one in some)

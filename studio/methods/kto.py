@@ -12,11 +12,11 @@ from studio.methods.pairs import (
     border_of,
     build,
     keeps_an_answer,
-    reference,
     takes_finished_rows,
     with_answers,
     without_cuts,
 )
+from studio.methods.reference import reckons_ahead, reference, without_reference
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class KTO(Method):
     desirable_weight: float = knob(1.0, gt=0)
     undesirable_weight: float = knob(1.0, gt=0)
     loss_type: Literal["kto", "apo_zero_unpaired"] = knob("kto", advanced=True)
+    ref_model_name_or_path: str | None = knob(None, min_length=1, advanced=True)
+    precompute_ref_log_probs: bool = knob(False, advanced=True)
 
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("unpaired-preference",)
     lanes: ClassVar[tuple[str, ...]] = ("completion",)
@@ -62,12 +64,12 @@ class KTO(Method):
         return {"prompt_ids": prompts, "completion_ids": answers, "label": labels}
 
     def build_trainer(self, parts: Parts) -> KTOTrainer:
-        """A KTOTrainer over finished rows. Beside an adapter the base itself is the reference."""
+        """A KTOTrainer over finished rows; `reference` says what answers are measured against."""
         from datasets import disable_progress_bars
         from trl import KTOConfig, KTOTrainer
 
         disable_progress_bars()  # of `prepare`
-        kind = takes_finished_rows(KTOTrainer)
+        kind = reckons_ahead(takes_finished_rows(KTOTrainer))
 
         def prepare(self: Any, dataset: Any, _tokenizer: Any, args: Any, _name: str) -> Any:
             """TRL's last step: beside each answer that of the row before it in the batch, to estimate the KL term."""
@@ -76,7 +78,7 @@ class KTO(Method):
             return dataset.map(_turned, batched=True, batch_size=args.per_device_train_batch_size)
 
         kind._prepare_dataset = prepare
-        return build(
+        trainer: KTOTrainer = build(
             kind,
             KTOConfig,
             parts,
@@ -87,9 +89,13 @@ class KTO(Method):
                 "desirable_weight": self.desirable_weight,
                 "undesirable_weight": self.undesirable_weight,
                 "loss_type": self.loss_type,
+                "precompute_ref_log_probs": self.precompute_ref_log_probs,
+                # an answer is also put to its neighbour's prompt, for which rows keep their order
+                **({"train_sampling_strategy": "sequential"} if self.loss_type == "kto" else {}),
             },
-            ref_model=reference(parts),
+            ref_model=reference(parts, ahead=self.precompute_ref_log_probs),
         )
+        return without_reference(trainer) if self.precompute_ref_log_probs else trainer
 
     def argument_types(self) -> dict[str, Any]:
         from trl import KTOConfig

@@ -84,10 +84,3 @@ def build(trainer: type[Trainer], config: type, parts: Parts, arguments: dict[st
 def without_cuts(parts: Parts) -> dict[str, Any]:
     """The run's arguments less those that say how rows are cut."""
     return {name: value for name, value in parts.arguments.items() if name not in ("max_length", "truncation_mode")}
-
-
-def reference(parts: Parts) -> Any:
-    """The model that answers are measured against: none beside an adapter, which can be switched off."""
-    import copy
-
-    return None if parts.peft_config is not None else copy.deepcopy(parts.model).requires_grad_(False)

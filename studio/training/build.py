@@ -10,6 +10,7 @@ from studio.config import RunConfig
 from studio.errors import RunFailed
 from studio.methods.base import Parts
 from studio.model.adapter import peft_config
+from studio.model.reference import load_reference
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog
 from studio.runs.store import CHECKPOINTS
@@ -34,6 +35,9 @@ def build(
     record = RecordCallback(log, run_dir, device=loaded.device, rests=config.method.rests)
     model = slot.trainee(copy=config.adapter is None)
     prepared = staged.prepared
+    reference = load_reference(config, slot.settings, base=loaded)
+    if getattr(config.method, "precompute_ref_log_probs", False):
+        log.tell("phase", "Reading the rows with the reference model", phase="reference")
     parts = Parts(
         model=model,
         tokenizer=staged.tokenizer,
@@ -46,6 +50,7 @@ def build(
         output_dir=run_dir / CHECKPOINTS,
         device=loaded.device,
         callbacks=(record, *_early_stop(config)),
+        reference=reference,
     )
     trainer = config.method.build_trainer(parts)
     from transformers import PrinterCallback

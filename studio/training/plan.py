@@ -19,6 +19,7 @@ from studio.errors import DataError, StudioError
 from studio.model.adapter import count_trainable
 from studio.model.load import needs_download
 from studio.model.memory import ModelFacts, describe
+from studio.model.reference import check_reference, reference_bytes, reference_of
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, check_evaluation, steps_of
 from studio.training.pace import estimate
@@ -95,6 +96,7 @@ class _Known:
     facts: ModelFacts
     trainable: int
     total: int
+    reference_bytes: int
     report: Report
 
 
@@ -104,8 +106,10 @@ def _known(config: RunConfig, settings: Settings, progress: Progress | None) -> 
     check_arguments(config)
     facts = describe(config.model, settings)
     trainable, total = count_trainable(config.adapter, config.model, settings)
+    check_reference(config, settings, progress=progress)
+    beside = reference_bytes(config, settings)
     report = report_of(config, look(config, settings, progress=progress).scan)
-    return _Known(facts=facts, trainable=trainable, total=total, report=report)
+    return _Known(facts=facts, trainable=trainable, total=total, reference_bytes=beside, report=report)
 
 
 def preflight(config: RunConfig, settings: Settings, *, progress: Progress | None = None) -> None:
@@ -120,7 +124,7 @@ def preflight(config: RunConfig, settings: Settings, *, progress: Progress | Non
 def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = None, fetch: bool = True) -> Plan:
     """The plan of a run. With `fetch` off, a model that is not here yet is named in `download` and not fetched."""
     try:
-        download = needs_download(config.model, settings)
+        download = _download(config, settings)
         if download and not fetch:
             check_rows(config, settings)
             return Plan(download=download)
@@ -146,6 +150,12 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
     )
 
 
+def _download(config: RunConfig, settings: Settings) -> str | None:
+    """What would be fetched first: the model, or the one that its answers are measured against."""
+    reference = reference_of(config)
+    return needs_download(config.model, settings) or (needs_download(reference, settings) if reference else None)
+
+
 def blocking(report: Report) -> Iterator[DataError]:
     """The findings with which no run is begun, but for rows that cannot be used: those the stage refuses by name."""
     for finding in report.findings:
@@ -165,7 +175,7 @@ def _figures(config: RunConfig, prepared: Prepared, known: _Known) -> Figures:
         total_tokens=prepared.total,
         trainable_parameters=known.trainable,
         total_parameters=known.total,
-        weight_bytes=known.facts.weight_bytes,
+        weight_bytes=known.facts.weight_bytes + known.reference_bytes,
         effective_batch_size=batch,
         tokens_per_step=math.ceil(prepared.total / max(sequences, 1) * min(batch, sequences)),
         digest=prepared.digest,

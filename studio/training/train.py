@@ -22,6 +22,7 @@ from studio.data.scan import Cancelled
 from studio.errors import RunFailed, StudioError
 from studio.model.hardware import threads_for
 from studio.model.memory import describe
+from studio.model.reference import check_reference
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
@@ -93,14 +94,16 @@ def explain(error: Exception) -> StudioError:
 
 
 def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog) -> Outcome:
+    from studio.training.callback import StopRequested
+
     began = time.monotonic()
     check_arguments(config)
     log.tell("phase", "Reading and tokenizing the data", phase="data")
     try:
         staged = stage(config, settings, progress=_phases(log), cancelled=_StopFile(run_dir / STOP))
     except Cancelled:
-        log.tell("stopped", "Stopped while the data was read: nothing was learned, and nothing is saved.", step=0)
-        return Outcome(run_id=run_dir.name, status="stopped", steps=0)
+        return _stopped_early(run_dir, log)
+    check_reference(config, settings)
     for fault in blocking(report_of(config, staged.prepared.scan)):
         raise fault
     for finding in findings(config, staged.prepared, describe(config.model, settings), settings=settings):
@@ -110,7 +113,10 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     log.tell("phase", "Loading the model", phase="model")
     with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
         loaded = slot.load(config.model, progress=_phases(log))
-        trainer, record = build(config, run_dir, slot, staged=staged, log=log)
+        try:
+            trainer, record = build(config, run_dir, slot, staged=staged, log=log)
+        except StopRequested:
+            return _stopped_early(run_dir, log)
         _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
         with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
             metrics = _train(trainer, record, began=began)
@@ -132,6 +138,11 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         adapter=config.adapter is not None,
     )
     return Outcome(run_id=run_dir.name, status=status, steps=steps, metrics=metrics)
+
+
+def _stopped_early(run_dir: Path, log: EventLog) -> Outcome:
+    log.tell("stopped", "Stopped while the data was read: nothing was learned, and nothing is saved.", step=0)
+    return Outcome(run_id=run_dir.name, status="stopped", steps=0)
 
 
 def _write_started(

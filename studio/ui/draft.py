@@ -21,7 +21,7 @@ from studio.config.files import explain
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.methods import METHODS
-from studio.ui.form import plain_type, section_of, to_widget
+from studio.ui.form import as_shown, plain_type, section_of
 
 Values = Mapping[Component, Any]
 
@@ -64,9 +64,7 @@ class Draft:
             return self.one(key, field, value)
 
         def show(config: RunConfig) -> tuple[Any, ...]:
-            value = _flat(config).get(key, field.default)
-            shown = to_widget("" if value is None else value)
-            return (str(shown) if isinstance(component, gr.Textbox) else shown,)
+            return (as_shown(component, _flat(config).get(key, field.default)),)
 
         return self.join((key,), (component,), read=read, show=show)[0]
 
@@ -88,12 +86,12 @@ class Draft:
     def one(self, key: str, field: FieldInfo, value: Any) -> dict[str, Any]:
         """What one widget says of one setting; nothing where it is empty and the setting's own default is too."""
         kind, optional = plain_type(field.annotation)
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None or (isinstance(value, str) and not value.strip()) or value == []:
             if optional:
                 return {key: None}
             if field.default == "":
                 return {key: ""}
-            if not isinstance(field.default, tuple):
+            if not isinstance(field.default, tuple) or (value == [] and field.default):
                 raise ConfigError("{setting} is empty. Give it a value.", setting=key)
         return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}
 

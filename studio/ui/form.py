@@ -46,6 +46,10 @@ class Form:
         if get_origin(plain) is Literal:
             settings["choices"] = self.choices(key, get_args(plain), optional=optional)
             return gr.Dropdown(**{**settings, "value": settings["value"] or "", "filterable": False, **changes})
+        if among(plain):  # several of a few names
+            settings["choices"] = self.choices(key, among(plain))
+            settings["value"] = list(field.default or ())
+            return gr.Dropdown(**{**settings, "multiselect": True, **changes})
         if plain in (int, float) and not optional:
             # Not rounded here: 1.5 rows in a batch is a mistake to name, not to mend in silence.
             return gr.Number(**{**settings, "step": 1 if plain is int else None, **changes})
@@ -90,6 +94,12 @@ def plain_type(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
+def among(kind: Any) -> tuple[Any, ...]:
+    """The names that a `tuple[Literal[...], ...]` may hold; none for any other type."""
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else None
+    return get_args(inner) if get_origin(inner) is Literal else ()
+
+
 def _line(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -97,3 +107,11 @@ def _line(value: Any) -> str:
 def to_widget(value: Any) -> Any:
     """A setting's value as a widget holds it: a tuple becomes a list of names in one line."""
     return ", ".join(str(one) for one in value) if isinstance(value, tuple) else value
+
+
+def as_shown(widget: Any, value: Any) -> Any:
+    """A setting's value as this widget takes it."""
+    if isinstance(widget, gr.Dropdown) and widget.multiselect:
+        return list(value or ())
+    shown = to_widget("" if value is None else value)
+    return str(shown) if isinstance(widget, gr.Textbox) else shown

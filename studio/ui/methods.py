@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from studio.config import RunConfig
 from studio.methods import METHODS
 from studio.section import details
-from studio.ui.form import plain_type, to_widget
+from studio.ui.form import as_shown, plain_type
 from studio.ui.page import Page
 
 LOSSES = ("completion", "assistant", "all")
@@ -92,12 +92,6 @@ class MethodForm:
                 value = getattr(method, setting) if name == method.type else field.default
                 shown.append(as_shown(widget, value))
         return shown
-
-
-def as_shown(widget: Component, value: Any) -> Any:
-    """A setting's value as its widget takes it."""
-    given = to_widget("" if value is None else value)
-    return str(given) if isinstance(widget, gr.Textbox) else given
 
 
 def _kind(field: FieldInfo) -> Any:

@@ -40,6 +40,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "all tokens, packed": {"method": {"completion_only_loss": False, "packing": True}},
     "packed otherwise": {"method": {"packing": True, "packing_strategy": "wrapped"}},
     "dpo": {"method": {"type": "dpo", "beta": 0.3, "loss_type": "ipo"}},
+    "dpo of several losses": {
+        "method": {
+            "type": "dpo", "loss_type": ["sft", "sigmoid"], "loss_weights": [0.2, 0.8],
+            "precompute_ref_log_probs": True, "ref_model_name_or_path": "smollm2",
+        }
+    },
     "kto": {"method": {"type": "kto", "beta": 0.2, "undesirable_weight": 1.5}},
     "reward": {"method": {"type": "reward", "center_rewards_coefficient": 0.01}},
     "grpo": {"method": {"type": "grpo", "reward_funcs": "regex", "reward_pattern": "a+", "num_generations": 2}},
