@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from studio.adapters import ADAPTERS, LoraAdapter
 from studio.config.data import STARTER as STARTER_ROWS
 from studio.config.mistakes import sentence
 from studio.config.model import SMOLLM2, STARTER
@@ -51,6 +52,7 @@ def explain(error: ValidationError) -> ConfigError:
     """What is wrong with a config, as sentences that name its settings."""
     names = {key: tuple(kind.model_fields) for key, kind in sections().items()} | {"": tuple(RunConfig.model_fields)}
     names |= {f"method.{name}": tuple(kind.model_fields) for name, kind in METHODS.items()}
+    names |= {f"adapter.{name}": tuple(kind.model_fields) for name, kind in ADAPTERS.items()}
     flags = {flag: dotted for flag, (dotted, _) in flat_flags().items()}
     return sentence(error.errors(), names=names, flags=flags)
 
@@ -92,11 +94,21 @@ def anchor(config: RunConfig) -> RunConfig:
     if "{" not in template and "/" in template and _is_here(template):
         model = model.model_copy(update={"chat_template": _absolute(template)})
     model = model.model_copy(update={"model_name_or_path": _model(model.model_name_or_path)})
+    model = model.model_copy(update={"merged_adapters": tuple(_folder(one) for one in model.merged_adapters)})
+    adapter = config.adapter
+    if adapter is not None and adapter.adapter_name_or_path:
+        adapter = adapter.model_copy(update={"adapter_name_or_path": _folder(adapter.adapter_name_or_path)})
     method = config.method
     if getattr(method, "ref_model_name_or_path", None):
         method = method.model_copy(update={"ref_model_name_or_path": _model(method.ref_model_name_or_path)})
     data = data.model_copy(update={**sources, "mix": mix})
-    return config.model_copy(update={"data": data, "model": model, "method": method})
+    return config.model_copy(update={"data": data, "model": model, "method": method, "adapter": adapter})
+
+
+def _folder(name: str) -> str:
+    """A folder's whole path; the id of a run stays what it is."""
+    folder = Path(name).expanduser()
+    return _absolute(name) if folder.is_dir() else name
 
 
 def _model(name: str) -> str:
@@ -154,7 +166,7 @@ def sections() -> dict[str, type[Section]]:
             if isinstance(kind, type) and issubclass(kind, Section):
                 found[name] = kind
                 break
-    return {"": _Top, **found, "method": _EveryMethod}
+    return {"": _Top, **found, "method": _EveryMethod, "adapter": _EveryAdapter}
 
 
 class _EveryMethod(Section):
@@ -167,6 +179,16 @@ class _EveryMethod(Section):
         )
 
 
+class _EveryAdapter(Section):
+    """The same of all kinds of fine-tuning."""
+
+    @classmethod
+    def knobs(cls) -> dict[str, FieldInfo]:
+        return {name: field for kind in reversed(ADAPTERS.values()) for name, field in kind.knobs().items()} | dict(
+            LoraAdapter.knobs()
+        )
+
+
 class _Top(Section):
     """The settings of a run that belong to no section."""
 
@@ -175,8 +197,8 @@ class _Top(Section):
 
 def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     """Lay one dotted change over a plain mapping; `method.x` works on `method: sft` too."""
-    if dotted == "method.type":
-        dotted = "method"
+    if dotted in ("method.type", "adapter.type"):
+        dotted = dotted.partition(".")[0]
     *parents, last = dotted.split(".")
     here = data
     for name in parents:
@@ -189,6 +211,6 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
             raise ConfigError("{key}: {name} is a value, not a group of settings.", key=dotted, name=name)
         here[name] = inner = dict(inner)
         here = inner
-    if dotted == "method" and isinstance(here.get("method"), dict) and isinstance(value, str):
-        value = {**here["method"], "type": value}
+    if dotted in ("method", "adapter") and isinstance(here.get(dotted), dict) and isinstance(value, str):
+        value = {**here[dotted], "type": value}
     here[last] = value

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from studio.adapters import ADAPTERS
 from studio.errors import ConfigError
 from studio.methods import METHODS
 
@@ -35,7 +36,12 @@ def _key(error: Mapping[str, Any]) -> str:
     """`training.learning_rate`: the location without pydantic's words for unions, tuples and functions."""
     parts = [str(part) for part in error["loc"]]
     plain = [part for part in parts if part.isidentifier() and not part.startswith("function-")]
-    return ".".join(part for part in plain if part not in METHODS)
+    return ".".join(part for at, part in enumerate(plain) if at == 0 or not _is_branch(plain[at - 1], part))
+
+
+def _is_branch(section: str, part: str) -> bool:
+    """Whether a part of a location is the name of a method or of a kind of adapter, and no setting."""
+    return (section == "method" and part in METHODS) or (section == "adapter" and part in ADAPTERS)
 
 
 def _one(error: Mapping[str, Any], key: str, *, names: Names, flags: Mapping[str, str]) -> ConfigError:
@@ -85,14 +91,21 @@ def _figure(bound: float) -> str:
 def _there(error: Mapping[str, Any], key: str, names: Names) -> tuple[str, ...]:
     """The settings of the section that a key is in; of the method that was chosen, where it is in `method`."""
     section = key.split(".")[0] if "." in key else ""
-    chosen = next((f"method.{part}" for part in error["loc"] if part in METHODS), section)
-    return names.get(chosen if section == "method" else section, ())
+    place = [str(part) for part in error["loc"]]
+    chosen = next((part for at, part in enumerate(place[1:]) if _is_branch(place[at], part)), None)
+    return names.get(f"{section}.{chosen}" if chosen else section, ())
 
 
 def _unknown(key: str, there: tuple[str, ...], flags: Mapping[str, str]) -> ConfigError:
     last = key.rpartition(".")[2]
     near = difflib.get_close_matches(last, there, n=1, cutoff=0.6)
     meant = near[0] if near else flags.get(last)
+    if meant == key and key.startswith("adapter."):
+        return ConfigError(
+            "{setting} belongs to another adapter.type; this one has: {choices}.",
+            setting=key,
+            choices=", ".join(there),
+        )
     if meant == key:
         return ConfigError(
             "{setting} belongs to another method; this one has: {choices}.", setting=key, choices=", ".join(there)

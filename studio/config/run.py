@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, model_validator
 
-from studio.config.adapter import AdapterConfig, LoraAdapter
+from studio.config.adapter import AnyAdapter, LoraAdapter
 from studio.config.data import DataConfig
 from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
@@ -26,11 +26,6 @@ def _method(value: object) -> object:
     return value
 
 
-def _adapter(value: object) -> object:
-    """`adapter: lora` is short for `adapter: {type: lora}`."""
-    return {"type": value} if isinstance(value, str) else value
-
-
 # `Union[...]` of one member collapses to that member, which needs no discriminator.
 _choices: Any = Union[tuple(METHODS.values())]  # noqa: UP007
 _union: Any = Annotated[_choices, Discriminator("type")] if len(METHODS) > 1 else _choices
@@ -44,7 +39,7 @@ class RunConfig(Section):
     method: AnyMethod = SFT()
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
-    adapter: Annotated[AdapterConfig | None, BeforeValidator(_adapter)] = LoraAdapter()
+    adapter: AnyAdapter = LoraAdapter()
     training: TrainingConfig = TrainingConfig()
     generation: GenerationConfig = GenerationConfig()
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.adapters import ADAPTERS, Adapter
 from studio.errors import ModelError
 from studio.model.folder import check_safetensors, read_json
+from studio.settings import Settings
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
+    from peft import LoraConfig, PeftConfig
 
+LORA = "LORA"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 # What is taken over; which modules and which rank is read from the tensors themselves, not from patterns.
@@ -45,6 +49,16 @@ IDLE = frozenset(
         "eva_config",
         "corda_config",
         "lora_ga_config",
+        "vera_dropout",
+        "module_dropout",
+        "rank_dropout",
+        "init_weights",
+        "init_ia3_weights",
+        "beta1",
+        "beta2",
+        "orth_reg_weight",
+        "use_effective_conv2d",
+        "rank_dropout_scale",
     ]
 )
 LARGEST_ROW = 10_000_000  # of an embedding; the largest vocabulary has 262,144
@@ -66,6 +80,15 @@ class AdapterFile:
         return rows or {}
 
     @property
+    def kind(self) -> type[Adapter]:
+        return kinds_by_peft()[str(self.config["peft_type"])]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the file."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
     def base(self) -> str:
         return str(self.config.get("base_model_name_or_path") or "an unnamed model")
 
@@ -85,26 +108,65 @@ def read_adapter(folder: Path) -> AdapterFile:
             )
         raise ModelError("{folder} has no adapter_model.safetensors, so there is nothing to load.", folder=folder)
     tensors = check_safetensors(folder / WEIGHTS)
-    if not any(_A.match(name) for name in tensors):
-        raise ModelError("{file} holds no LoRA weights.", file=folder / WEIGHTS)
+    lora = config["peft_type"] == LORA
+    if not (any(_A.match(name) for name in tensors) if lora else tensors):
+        raise ModelError("{file} holds no {kind} weights.", file=folder / WEIGHTS, kind=config["peft_type"])
     return AdapterFile(folder, config, {name: shape for name, (_, shape) in tensors.items()})
 
 
-def _check_fields(config: dict[str, Any], *, file: Path) -> None:
-    """Refuse every field that is set and not known here."""
-    if config.get("peft_type") != "LORA":
+def kinds_by_peft() -> dict[str, type[Adapter]]:
+    """PEFT's name of a kind -> ours."""
+    return {one.peft_type: one for one in ADAPTERS.values() if one.peft_type}
+
+
+def find_adapter(wanted: str, settings: Settings) -> Path:
+    """The folder of a run's adapter by the run's id, or a folder of this machine where such are allowed."""
+    run = settings.runs_dir / wanted / "adapter"
+    if re.fullmatch(r"[\w.-]+", wanted) and run.is_dir():
+        return run
+    folder = Path(wanted).expanduser()
+    if not settings.allows_local_paths:
+        raise ModelError("{name} is no run with an adapter in this workspace. Choose one of its runs.", name=wanted)
+    if (folder / "adapter").is_dir() and not (folder / CONFIG).is_file():
+        return folder / "adapter"  # a run's directory
+    if not folder.is_dir():
         raise ModelError(
-            "{file} describes an adapter of the kind {kind}; Tunefork loads LORA.",
+            "{name} is neither a run of this workspace nor a folder. Name a run that has an adapter, or the adapter's "
+            "folder.",
+            name=wanted,
+        )
+    return folder
+
+
+def _check_fields(config: dict[str, Any], *, file: Path) -> None:
+    """Refuse every field that is set and not known here, and every value that it cannot have."""
+    kinds = kinds_by_peft()
+    kind = kinds.get(str(config.get("peft_type")))
+    if kind is None:
+        raise ModelError(
+            "{file} describes an adapter of the kind {kind}; Tunefork loads {kinds}.",
             file=file,
             kind=config.get("peft_type"),
+            kinds=", ".join(kinds),
         )
+    lora = kind.peft_type == LORA
+    taken = TAKEN if lora else {*kind.saved, "modules_to_save", "bias"}
     for field, value in config.items():
-        if field not in TAKEN and field not in IDLE and value not in (None, False, "", [], {}):
+        if field not in taken and field not in IDLE and value not in (None, False, "", [], {}):
             raise ModelError(
                 "{file} sets {field}, which Tunefork does not load. Merge the adapter with the tool that made it.",
                 file=file,
                 field=field,
             )
+    if lora:
+        _check_lora(config, file=file)
+        return
+    for field, check in {**kind.saved, **_EVERY}.items():
+        if field in config and config[field] is not None and not _CHECKS[check](config[field]):
+            raise ModelError("{file} is damaged: {field} is no value it can have.", file=file, field=field)
+
+
+def _check_lora(config: dict[str, Any], *, file: Path) -> None:
     saved = config.get("modules_to_save")
     pattern = config.get("alpha_pattern") or {}
     rows = config.get("trainable_token_indices") or {}
@@ -117,7 +179,7 @@ def _check_fields(config: dict[str, Any], *, file: Path) -> None:
         and all(_plain(key) and _number(value, 0, 1e6) for key, value in pattern.items())
         and isinstance(rows, dict)
         and all(_plain(key) and isinstance(value, list) for key, value in rows.items())
-        and all(type(one) is int and 0 <= one < LARGEST_ROW for value in rows.values() for one in value)
+        and all(_row(one) for value in rows.values() for one in value)
     )
     if not sound:
         raise ModelError(
@@ -134,6 +196,44 @@ def _number(value: object, low: float, high: float) -> bool:
 def _plain(name: object) -> bool:
     """A module's name or the end of one; PEFT would take anything else for a regular expression."""
     return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_.]{1,200}", name) is not None
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, list) and all(_plain(one) for one in value)
+
+
+def _row(value: object) -> bool:
+    return type(value) is int and 0 <= value < LARGEST_ROW
+
+
+_EVERY = {"target_modules": "names", "modules_to_save": "names", "bias": "bias"}
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "number": lambda value: _number(value, -1, 1e9),
+    "flag": lambda value: isinstance(value, bool),
+    "names": _names,
+    "bias": lambda value: value in ("none", "all", "lora_only", "oft_only"),
+    "layers": lambda value: isinstance(value, list) and all(_row(one) for one in value),
+    "ranks": lambda value: (
+        isinstance(value, dict)
+        and all(_plain(key) and isinstance(mask, list) and all(isinstance(one, bool) for one in mask)
+                for key, mask in value.items())
+    ),
+}  # fmt: skip
+
+
+def loaded_config(adapter: AdapterFile) -> PeftConfig:
+    """A PEFT config made of checked values."""
+    if adapter.config["peft_type"] == LORA:
+        return lora_config(adapter)
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftType
+
+    kind = adapter.kind
+    taken = (*kind.saved, *_EVERY)
+    values = {name: adapter.config[name] for name in taken if adapter.config.get(name) is not None}
+    made: PeftConfig = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[kind.peft_type]](
+        task_type="CAUSAL_LM", base_model_name_or_path=adapter.base, inference_mode=True, **values
+    )
+    return made
 
 
 def lora_config(adapter: AdapterFile) -> LoraConfig:

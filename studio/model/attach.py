@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio.adapters.base import without_expected
 from studio.errors import ModelError
 from studio.methods.scoring import in_float32, scoring_model
-from studio.model.adapter_file import AdapterFile, lora_config, read_adapter
+from studio.model.adapter_file import AdapterFile, loaded_config, read_adapter
 from studio.model.folder import explained, weight_files
 from studio.model.load import LoadedModel, load_model
 from studio.model.share import private_copy, shared_copy
@@ -40,7 +41,7 @@ def attached(base: LoadedModel, folder: Path, *, scores: bool = False) -> PeftMo
     adapter = read_adapter(folder)
     name = str(folder)
     _check_rows(adapter, base)
-    with explained("adapter", name=name):
+    with explained("adapter", name=name), without_expected(adapter.kind):
         model = shared_copy(base.model)
         kind: type[PeftModel] = PeftModelForCausalLM
         if scores:
@@ -48,7 +49,7 @@ def attached(base: LoadedModel, folder: Path, *, scores: bool = False) -> PeftMo
         try:
             # PEFT's `low_cpu_mem_usage` would round float32 adapters to the base's bfloat16 on their way.
             with torch.random.fork_rng(devices=[]):  # its first values are drawn, and then replaced
-                adapted = kind(model, lora_config(adapter))
+                adapted = kind(model, loaded_config(adapter))
         except ValueError as error:  # modules that this base does not have
             raise _wrong_base(adapter, base) from error
         expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
@@ -85,7 +86,13 @@ def is_model(folder: Path) -> bool:
 def tuned(base: LoadedModel, folder: Path, settings: Settings) -> PreTrainedModel:
     """A fully fine-tuned model from its own folder, in the base's dtype and place."""
     config = base.config.model_copy(
-        update={"model_name_or_path": str(folder), "revision": None, "dtype": base.dtype, "quantization": "none"}
+        update={
+            "model_name_or_path": str(folder),
+            "revision": None,
+            "dtype": base.dtype,
+            "quantization": "none",
+            "merged_adapters": (),
+        }
     )
     # The folder is a run's, written by the studio: the ban on local paths of a public Space is not about it.
     return load_model(config, replace(settings, mode="local")).model

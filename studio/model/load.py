@@ -12,6 +12,7 @@ from studio.errors import ModelError
 from studio.model import hardware
 from studio.model.folder import check_safetensors, explained, weight_files
 from studio.model.locate import needs_download, resolve
+from studio.model.merge import with_merged
 from studio.model.new_tokens import added_to, give_rows
 from studio.model.progress import Progress, quiet, without_bars
 from studio.model.shape import check_attention, count_parameters, shape_of_folder
@@ -65,6 +66,8 @@ def load_model(config: ModelConfig, settings: Settings, *, progress: Progress | 
     say(f"Loading {name} ({parameters / 1e6:.0f} M parameters).", None)
     model, info = _from_pretrained(folder, config, settings, dtype=dtype)
     _covers(info, name=name)
+    if config.merged_adapters:
+        model = with_merged(model, config.merged_adapters, settings)
     parameters += give_rows(model, added_to(tokenizer))
     _freeze(model)
     return LoadedModel(

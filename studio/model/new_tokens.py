@@ -74,9 +74,12 @@ def growth(layer: nn.Module, pieces: Pieces) -> int:
     return (rows_for(rows, pieces) - rows) * int(width)
 
 
-def trained_rows(model: PreTrainedModel, *, whole: tuple[str, ...] = ()) -> dict[str, list[int]]:
-    """Layer -> the rows that an adapter trains; none in layers that `whole` (modules_to_save) trains entirely."""
-    added = list(getattr(model, "tunefork_added", ()))
+def trained_rows(
+    model: PreTrainedModel, *, whole: tuple[str, ...] = (), besides: tuple[int, ...] = ()
+) -> dict[str, list[int]]:
+    """Layer -> the rows that an adapter trains, those of new tokens and `besides`; none in layers that `whole`
+    (modules_to_save) trains entirely."""
+    added = sorted({*getattr(model, "tunefork_added", ()), *besides})
     names = embeddings_of(model) if added else {}
     return {name: added for name in names if not any(name == one or name.endswith("." + one) for one in whole)}
 

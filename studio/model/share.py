@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,15 +33,18 @@ def fingerprint(model: PreTrainedModel | PeftModel) -> str:
     return hashlib.sha256(logits.numpy().tobytes()).hexdigest()
 
 
-def shared_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """New modules over the same storages. Biases alone are copied: LoRA with `bias` trains them in place.
+def shared_copy(model: PreTrainedModel, *, own: Collection[str] = ()) -> PreTrainedModel:
+    """New modules over the same storages. The parameters in `own` are copied and trainable; biases are copied too:
+    LoRA with `bias` trains them in place.
 
     `deepcopy` with every tensor already in its memo copies modules, config and hooks, and shares the rest;
     quantized weights keep their state that way too.
     """
     memo: dict[int, Any] = {}
     for name, parameter in model.named_parameters():
-        memo[id(parameter)] = _view(parameter, private="bias" in name.rpartition(".")[2])
+        memo[id(parameter)] = _view(parameter, private=name in own or "bias" in name.rpartition(".")[2])
+        if name in own:
+            memo[id(parameter)].requires_grad_(True)
     for buffer in model.buffers():
         memo[id(buffer)] = buffer.detach()
     for module in model.modules():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,9 +112,10 @@ class ModelSlot:
         """The base for reading: generation and evaluation. Never hand it to a trainer."""
         return self._base().model
 
-    def trainee(self, *, copy: bool = False) -> PreTrainedModel:
-        """A module tree of one's own over the base's storages, frozen; `copy` gives storages too (full fine-tuning)."""
-        return private_copy(self._base().model) if copy else shared_copy(self._base().model)
+    def trainee(self, *, copy: bool = False, own: Collection[str] = ()) -> PreTrainedModel:
+        """A module tree of one's own over the base's storages, frozen; `copy` gives storages too (full fine-tuning),
+        and `own` those of the parameters that it names."""
+        return private_copy(self._base().model) if copy else shared_copy(self._base().model, own=own)
 
     def attach(self, adapter_id: str, folder: Path, *, scores: bool = False) -> None:
         """Put a saved adapter on the base under `adapter_id`, in place of one of that name.

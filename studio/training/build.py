@@ -6,21 +6,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio.adapters import Adapter, LoraAdapter
+from studio.adapters.base import without_expected
+from studio.adapters.freeze import FreezeAdapter
+from studio.adapters.targets import linear_layers
 from studio.config import RunConfig
 from studio.errors import RunFailed
 from studio.methods.base import Parts
-from studio.model.adapter import peft_config
+from studio.model.adapter import moves_weights, peft_config, start_of
+from studio.model.adapter_file import AdapterFile
+from studio.model.first_values import batches_of, put_first_values, remember
+from studio.model.precision import train_in_float32
 from studio.model.reference import load_reference
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog
 from studio.runs.store import CHECKPOINTS
-from studio.training.arguments import trainer_arguments
+from studio.training.arguments import steps_of, trainer_arguments
+from studio.training.optimizer import faster_b
+from studio.training.plan import sequences_of
 from studio.training.stage import Stage
 
 if TYPE_CHECKING:
-    from transformers import Trainer, TrainerCallback
+    from peft import PeftConfig
+    from transformers import PreTrainedModel, Trainer, TrainerCallback
 
     from studio.training.callback import RecordCallback
+
+INITIAL = "initial_adapter"  # what an adapter began with that took weights out of the base
 
 
 def build(
@@ -32,8 +44,11 @@ def build(
     loaded = slot.loaded
     if loaded is None:
         raise RunFailed("The model was unloaded before training began. Start the run again.")
-    record = RecordCallback(log, run_dir, device=loaded.device, rests=config.method.rests)
-    model = slot.trainee(copy=config.adapter is None)
+    adapter = config.adapter
+    rests = config.method.rests or (adapter is not None and adapter.rests)
+    record = RecordCallback(log, run_dir, device=loaded.device, rests=rests)
+    before = None if adapter is None else start_of(adapter, slot.settings)
+    model = _trainee(adapter, slot)
     prepared = staged.prepared
     reference = load_reference(config, slot.settings, base=loaded)
     if getattr(config.method, "precompute_ref_log_probs", False):
@@ -43,20 +58,56 @@ def build(
         tokenizer=staged.tokenizer,
         train=prepared.train,
         eval=prepared.eval,
-        peft_config=peft_config(config.adapter, model) if config.adapter is not None else None,
+        peft_config=_peft_config(config, model, staged=staged, before=before),
         arguments=trainer_arguments(
             config, device=loaded.device, dtype=loaded.dtype, has_eval=prepared.eval is not None
         ),
         output_dir=run_dir / CHECKPOINTS,
         device=loaded.device,
-        callbacks=(record, *_early_stop(config)),
+        callbacks=(record, *_early_stop(config), *(() if adapter is None else adapter.callbacks())),
         reference=reference,
     )
-    trainer = config.method.build_trainer(parts)
+    with without_expected(None if adapter is None else type(adapter)):
+        trainer = config.method.build_trainer(parts)
     from transformers import PrinterCallback
 
+    from studio.training.samples import SampleCallback
+
     trainer.remove_callback(PrinterCallback)  # it prints every log to stdout, which carries JSON here
+    if config.method.generates:
+        trainer.add_callback(SampleCallback(log, lambda: config.method.samples(trainer)))
+    if adapter is not None and adapter.beside:
+        put_first_values(
+            trainer.model, adapter, before=before, weights=Path(loaded.path), batches=batches_of(trainer),
+            reference=config.method.has_reference,
+        )  # fmt: skip
+        remember(trainer.model, adapter, run_dir / INITIAL)
+    train_in_float32(trainer.model)
+    if isinstance(adapter, LoraAdapter) and adapter.loraplus_lr_ratio is not None:
+        trainer.optimizer = faster_b(trainer, adapter.loraplus_lr_ratio)
     return trainer, record
+
+
+def _trainee(adapter: Adapter | None, slot: ModelSlot) -> PreTrainedModel:
+    """The module tree that is trained: frozen beside an adapter, else with parameters of its own."""
+    if adapter is None:
+        return slot.trainee(copy=True).float()  # half precision rounds small steps away
+    if isinstance(adapter, FreezeAdapter):
+        return slot.trainee(own=frozenset(adapter.trained(slot.base_model())))
+    model = slot.trainee()
+    if moves_weights(adapter):  # it is done in place
+        for _, layer in linear_layers(model):
+            layer.weight.data = layer.weight.data.clone()
+    return model
+
+
+def _peft_config(
+    config: RunConfig, model: PreTrainedModel, *, staged: Stage, before: AdapterFile | None
+) -> PeftConfig | None:
+    if config.adapter is None or not config.adapter.beside:
+        return None
+    steps = steps_of(config.training, sequences_of(config, staged.prepared))
+    return peft_config(config.adapter, model, total_steps=steps, before=before)
 
 
 def _early_stop(config: RunConfig) -> Iterator[TrainerCallback]:

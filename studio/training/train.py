@@ -16,10 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from studio.adapters.base import without_expected
 from studio.config import RunConfig
 from studio.data.prepare import report_of
 from studio.data.scan import Cancelled
 from studio.errors import RunFailed, StudioError
+from studio.model.adapter import is_beside
 from studio.model.hardware import threads_for
 from studio.model.memory import describe
 from studio.model.reference import check_reference
@@ -28,7 +30,7 @@ from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
-from studio.training.build import build
+from studio.training.build import INITIAL, build
 from studio.training.plan import blocking, findings, sequences_of
 from studio.training.stage import Stage, stage
 
@@ -97,6 +99,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     from studio.training.callback import StopRequested
 
     began = time.monotonic()
+    beside = config.adapter is not None and config.adapter.beside
     check_arguments(config)
     log.tell("phase", "Reading and tokenizing the data", phase="data")
     try:
@@ -120,7 +123,8 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
         with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
             metrics = _train(trainer, record, began=began)
-        saved = _save(trainer.model, staged, run_dir, adapter=config.adapter is not None)
+        with without_expected(None if config.adapter is None else type(config.adapter)):
+            saved = _save(trainer.model, staged, run_dir, beside=beside, dtype=loaded.dtype)
         steps = int(trainer.state.global_step)
         del trainer
         if config.method.chats:
@@ -135,7 +139,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         step=steps,
         metrics=metrics,
         seconds=round(time.monotonic() - began, 2),
-        adapter=config.adapter is not None,
+        adapter=beside,
     )
     return Outcome(run_id=run_dir.name, status=status, steps=steps, metrics=metrics)
 
@@ -149,8 +153,8 @@ def _write_started(
     log: EventLog, config: RunConfig, run_dir: Path, *, staged: Stage, trainer: Trainer, loaded: LoadedModel
 ) -> None:
     """The event that says what is trained on what: the same digest as the preview of the same first rows."""
-    trainable = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
-    total = loaded.parameters + (trainable if config.adapter is not None else 0)
+    trained = {name: one.numel() for name, one in trainer.model.named_parameters() if one.requires_grad}
+    total = loaded.parameters + sum(size for name, size in trained.items() if is_beside(name))
     prepared = staged.prepared
     log.write(
         "started",
@@ -160,6 +164,7 @@ def _write_started(
         pid=os.getpid(),
         host=socket.gethostname(),
         digest=prepared.digest,
+        turns=prepared.turns,
         data=[
             {"name": one.table.name, "rows": len(one.table.rows), "identity": one.table.identity}
             for one in prepared.corpus.parts
@@ -171,7 +176,7 @@ def _write_started(
         dropped_rows=len(prepared.dropped),
         supervised_tokens=prepared.supervised,
         total_tokens=prepared.total,
-        trainable_parameters=trainable,
+        trainable_parameters=sum(trained.values()),
         total_parameters=total,
         device=loaded.device,
         dtype=loaded.dtype,
@@ -196,13 +201,25 @@ def _train(trainer: Trainer, record: RecordCallback, *, began: float) -> dict[st
     return {name: value for name, value in metrics.items() if value is not None}
 
 
-def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, adapter: bool) -> Path:
-    """The trained weights and the tokenizer, staged beside their place and renamed into it."""
-    target = run_dir / (ADAPTER if adapter else MODEL)
-    made = run_dir / f".{target.name}-new"
+def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, beside: bool, dtype: str) -> Path:
+    """The trained weights and the tokenizer, staged beside their place and renamed into it.
+
+    A model's own weights go back to the type they were loaded in; an adapter keeps its float32.
+    """
+    import torch
+
+    target = run_dir / (ADAPTER if beside else MODEL)
+    made, initial = run_dir / f".{target.name}-new", run_dir / INITIAL
     shutil.rmtree(made, ignore_errors=True)
-    # Rows of new tokens are the adapter's own; PEFT would look the base up to save its whole embedding as well.
-    model.save_pretrained(str(made), **({"save_embedding_layers": False} if adapter else {}))
+    if beside:
+        # Rows of new tokens are the adapter's own; PEFT would look the base up to save its whole embedding as well.
+        options: dict[str, Any] = {"save_embedding_layers": False, "selected_adapters": ["default"]}
+        if initial.is_dir():
+            options["path_initial_model_for_weight_conversion"] = str(initial)
+        model.save_pretrained(str(made), **options)
+        shutil.rmtree(initial, ignore_errors=True)
+    else:
+        model.to(getattr(torch, dtype)).save_pretrained(str(made))
     staged.tokenizer.save_pretrained(str(made))
     if target.exists():
         shutil.rmtree(target)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from studio.adapters import ADAPTERS
 from studio.config import RunConfig
 from studio.config.files import anchor, build, dump, flat_flags, load, parse_set, parse_yaml, sections
 from studio.errors import ConfigError
@@ -133,7 +134,7 @@ def test_names_are_those_of_the_installed_libraries() -> None:
     from dataclasses import fields
     from inspect import signature
 
-    from peft import LoraConfig
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftType
     from transformers import EarlyStoppingCallback, GenerationConfig
     from trl import SFTConfig
 
@@ -142,6 +143,10 @@ def test_names_are_those_of_the_installed_libraries() -> None:
     of_a_callback = set(signature(EarlyStoppingCallback).parameters)
     assert set(type(ours.training).model_fields) - {"extra"} <= trainer | of_a_callback
     assert set(type(ours.method).model_fields) - {"type"} <= trainer
-    assert ours.adapter is not None
-    assert set(type(ours.adapter).model_fields) - {"type"} <= {field.name for field in fields(LoraConfig)}
+    of_ours = {"type", "adapter_name_or_path", "loraplus_lr_ratio"}
+    for kind in ADAPTERS.values():
+        if kind.peft_type:
+            names = {field.name for field in fields(PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[kind.peft_type]])}
+            assert set(kind.model_fields) - of_ours <= names, kind
+            assert {name for name, check in kind.saved.items() if check} <= names, kind
     assert set(type(ours.generation).model_fields) - {"seed"} <= set(GenerationConfig().to_dict())

@@ -5,9 +5,10 @@ from itertools import product
 
 import pytest
 
+from studio.adapters.targets import candidate_modules, target_names
 from studio.config import LoraAdapter, ModelConfig
 from studio.errors import ConfigError
-from studio.model.adapter import candidate_modules, count_trainable, peft_config, target_names
+from studio.model.adapter import count_trainable, peft_config
 from studio.model.shape import shape_of
 
 LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -46,9 +47,9 @@ def test_counts_of_the_starter_and_of_full_fine_tuning(settings):
 def test_target_groups(settings):
     model = shape_of(ModelConfig(), settings)
     assert candidate_modules(model) == LLAMA
-    assert target_names(LoraAdapter(), model) == LLAMA
-    assert target_names(LoraAdapter(target_modules="attention"), model) == LLAMA[:4]
-    assert target_names(LoraAdapter(target_modules=("v_proj",)), model) == ("v_proj",)
+    assert target_names("all-linear", model) == LLAMA
+    assert target_names("attention", model) == LLAMA[:4]
+    assert target_names(("v_proj",), model) == ("v_proj",)
 
 
 def test_every_setting_arrives(settings):
