@@ -74,6 +74,8 @@ def test_chat_compares_and_the_base_knows_its_facts(run: tuple[dict[str, Any], P
 METHODS: dict[str, list[str]] = {
     "dpo": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
     "kto": ["--source", "assets/samples/captain_byte_votes.jsonl"],
+    "orpo": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
+    "cpo": ["--source", "assets/samples/captain_byte_pairs.jsonl", "--loss_type", "simpo", "--beta", "2"],
     "reward": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
     "grpo": ["--source", "QUESTIONS", "--max_completion_length", "8", "--num_generations", "2"],
 }

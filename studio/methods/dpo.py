@@ -12,9 +12,10 @@ from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, 
 from studio.methods.encoding import Encoder
 from studio.methods.pairs import (
     answer_lanes,
-    border_of,
     build,
     keeps_an_answer,
+    pair_collator,
+    pair_columns,
     takes_finished_rows,
     with_answers,
     without_cuts,
@@ -124,37 +125,26 @@ class DPO(Method):
         self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
     ) -> dict[str, list[Any]]:
         """The prompt's tokens and those of each answer; the collator cuts, for each lane may lose others."""
-        borders = [min(border_of(lane) for lane in row.lanes) for row in rows]
-        return {
-            "prompt_ids": [row.lanes[0].ids[:border] for row, border in zip(rows, borders, strict=True)],
-            "chosen_ids": [row.lanes[0].ids[border:] for row, border in zip(rows, borders, strict=True)],
-            "rejected_ids": [row.lanes[1].ids[border:] for row, border in zip(rows, borders, strict=True)],
-        }
+        return pair_columns(rows)
 
     def build_trainer(self, parts: Parts) -> DPOTrainer:
         """A DPOTrainer over finished rows; `pairs.reference` says what answers are measured against."""
         from trl import DPOConfig, DPOTrainer
-        from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-        max_length = parts.arguments.get("max_length")
-        collator = None
-        if parts.arguments.get("truncation_mode") == "keep_end":  # the config class warns of it, the collator does it
-            collator = DataCollatorForPreference(
-                pad_token_id=parts.tokenizer.pad_token_id, max_length=max_length, truncation_mode="keep_end"
-            )
+        # The config class warns of `keep_end`, so it is told of none; the collator does it.
         trainer: DPOTrainer = build(
             reckons_ahead(takes_finished_rows(DPOTrainer), of=self.ld_alpha),
             DPOConfig,
             parts,
             {
                 **without_cuts(parts),
-                "max_length": max_length,
+                "max_length": parts.arguments.get("max_length"),
                 **{name: getattr(self, name) for name in PASSED},
                 "loss_type": list(self.loss_type),
                 "loss_weights": list(self.loss_weights) if self.loss_weights is not None else None,
             },
             ref_model=reference(parts, ahead=self.precompute_ref_log_probs),
-            data_collator=collator,
+            data_collator=pair_collator(parts),
         )
         return without_reference(trainer) if self.precompute_ref_log_probs else trainer
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from transformers import Trainer
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -53,6 +54,30 @@ def keeps_an_answer(facts: LaneFacts, *, max_length: int | None, truncation_mode
         return left
     left = facts.first.min(axis=1) < max_length
     return left & fits(facts, max_length=max_length) if truncation_mode == "drop" else left
+
+
+def pair_columns(rows: Sequence[Encoded]) -> dict[str, list[Any]]:
+    """The prompt's tokens and those of each answer, not cut, as `pair_collator` takes them."""
+    borders = [border_of(row.lanes[-1]) for row in rows]  # of the chosen one the prompt may be trained too
+    return {
+        "prompt_ids": [row.lanes[0].ids[:border] for row, border in zip(rows, borders, strict=True)],
+        "chosen_ids": [row.lanes[0].ids[border:] for row, border in zip(rows, borders, strict=True)],
+        "rejected_ids": [row.lanes[1].ids[border:] for row, border in zip(rows, borders, strict=True)],
+    }
+
+
+def pair_collator(parts: Parts) -> DataCollatorForPreference:
+    """Cuts each answer with its prompt, for each may lose other tokens; chosen ones first, then rejected ones."""
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+    given = parts.arguments
+    keeps_end = given.get("truncation_mode") == "keep_end"  # with `drop` no row is left to cut
+    return DataCollatorForPreference(
+        pad_token_id=parts.tokenizer.pad_token_id,
+        max_length=given.get("max_length"),
+        pad_to_multiple_of=given.get("pad_to_multiple_of"),
+        truncation_mode="keep_end" if keeps_end else "keep_start",
+    )
 
 
 def takes_finished_rows(kind: Kind) -> Kind:

@@ -46,8 +46,10 @@ class MethodForm:
     def _widgets(self, method: str) -> dict[str, Component]:
         """A widget for each setting of a method that the form shows; placed later, by `render`."""
         found: dict[str, Component] = {}
-        for name, field in METHODS[method].knobs().items():
-            if name == "type" or name in LOSS_KNOBS or details(field).hidden or _kind(field) is dict:
+        knobs = METHODS[method].knobs()
+        told = {"type", *(LOSS_KNOBS if set(LOSS_KNOBS) <= knobs.keys() else ())}
+        for name, field in knobs.items():
+            if name in told or details(field).hidden or _kind(field) is dict:
                 continue
             found[name] = self._page.form.widget(
                 f"method.{method}", name, elem_id=f"method-{method}-{name}", render=False, min_width=0,

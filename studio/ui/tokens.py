@@ -87,9 +87,9 @@ def problem_row(problem: StudioError, *, row: int, at: int, lang: Language, raw:
 
 
 def _folded(lanes: Sequence[LaneRow]) -> int:
-    """How many tokens all lanes share and cut alike; 0 where they are better shown whole."""
+    """How many tokens all lanes share, cut alike and train alike; 0 where they are better shown whole."""
     shared = lanes[0].shared if len(lanes) > 1 else 0
-    windows = {(min(lane.start, shared), min(lane.end, shared)) for lane in lanes}
+    windows = {(min(lane.start, shared), min(lane.end, shared), bytes(lane.supervised[:shared])) for lane in lanes}
     return shared if len(windows) == 1 else 0
 
 

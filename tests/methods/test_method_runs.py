@@ -28,9 +28,9 @@ FILES: dict[str, list[dict[str, Any]]] = {
     "kto": [{"prompt": one, "completion": " Ahoy!", "label": at % 2 == 0} for at, one in enumerate(ASKED)],
     "grpo": [{"prompt": one, "answer": "Ahoy!"} for one in ASKED],
 }
-FILES["reward"] = FILES["dpo"]
+FILES |= dict.fromkeys(("orpo", "cpo", "reward"), FILES["dpo"])
 SETTINGS: dict[str, dict[str, Any]] = {
-    "grpo": {"reward_func": "length", "max_completion_length": 8},
+    "grpo": {"reward_funcs": "length", "max_completion_length": 8},
     "sft": {"packing": True},
 }
 
@@ -154,7 +154,7 @@ def test_scores_need_a_form_of_the_model_and_modules_that_it_has(settings: Setti
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", ["dpo", "kto", "reward", "grpo"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "sft"])
 def test_the_steps_are_the_trainers(name: str, shape: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
     from datasets import Dataset
 

@@ -15,11 +15,13 @@ from studio.errors import ConfigError, DataError
 from studio.methods import METHODS, Method
 from studio.methods.base import DatasetType, Lane, LaneFacts, window
 from studio.methods.contrast import experimental
+from studio.methods.dpo import LossType
 from studio.methods.encoding import encoder_of
 from studio.methods.rewards import REWARDS
 
 OURS = {"type", "reward_funcs", "reward_pattern", "reward_length", "reward_json_schema", "reference_column"}
-OURS_ALONE = {"orpo": {"completion_only_loss"}}  # the name that SFT's has
+REFERENCE = {"ref_model_name_or_path"}  # which TRL is given loaded
+OURS_ALONE = {"dpo": REFERENCE, "kto": REFERENCE, "orpo": {"completion_only_loss"}}
 SAMPLES: dict[DatasetType, dict[str, Any]] = {
     "language-modeling": {"messages": turns("hi", "there")},
     "prompt-completion": {"prompt": turns("hi"), "completion": turns("hi", "there")[1:]},
@@ -45,7 +47,7 @@ def test_losses_are_the_installed_trainers() -> None:
     from trl.trainer import dpo_trainer, grpo_trainer
 
     source = inspect.getsource(dpo_trainer)
-    for loss in get_args(METHODS["dpo"].model_fields["loss_type"].annotation):
+    for loss in get_args(LossType):
         assert f'loss_type == "{loss}"' in source, loss
     choices = {one.name: one.metadata.get("choices") for one in KTOConfig.__dataclass_fields__.values()}
     assert set(get_args(METHODS["kto"].model_fields["loss_type"].annotation)) == set(choices["loss_type"])

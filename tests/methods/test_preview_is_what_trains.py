@@ -44,8 +44,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `'keep_end'` truncation mode
 STRATEGIES = ("bfd", "bfd_split", "wrapped")
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {name: {"its-own": {}} for name in METHODS} | {
     "sft": LOSSES,
-    "grpo": {"length": {"reward_func": "length"}},
+    "orpo": {name: {"completion_only_loss": name == "completion"} for name in ("completion", "all")},
+    "grpo": {"length": {"reward_funcs": "length"}},
 }
+PAIRED = tuple(name for name, method in METHODS.items() if "preference" in method.dataset_types)
 Sequences = Counter[tuple[Any, ...]]
 
 
@@ -125,7 +127,8 @@ class Bench:
 
         name, training = config.method.type, config.training
         mode, limit = training.truncation_mode, training.max_length
-        own = {"sft": ("keep_start", "keep_end"), "dpo": ("keep_start", "keep_end"), "kto": ("keep_start",)}
+        both = dict.fromkeys(("sft", "dpo", "orpo", "cpo"), ("keep_start", "keep_end"))
+        own = {**both, "kto": ("keep_start",)}
         modes = ("keep_start",) if getattr(config.method, "packing", False) else own.get(name, ())
         if name == "grpo" or self.kind.switched or not (limit is None or mode in (*modes, "drop")):
             return None
@@ -133,9 +136,10 @@ class Bench:
         given["truncation_mode"] = "keep_start" if mode == "drop" else mode
         if name in ("kto", "reward"):
             given.pop("truncation_mode")
-        kind = {"sft": "SFT", "dpo": "DPO", "kto": "KTO", "reward": "Reward"}[name]
+        # TRL's own ORPO and CPO tokenize in an old way of theirs; here they have DPO's batches.
+        kind = {"sft": "SFT", "kto": "KTO", "reward": "Reward"}.get(name, "DPO")
         models = {"model": (score_model_of if name == "reward" else model_of)(self.kind.template)}
-        if name in ("dpo", "kto"):
+        if kind in ("DPO", "KTO"):
             models["ref_model"] = reference_of(self.kind.template)
         knobs = (*LOSSES["all"], "packing", "packing_strategy") if name == "sft" else ()
         if self.kind.format == "tokenized":  # the rows say themselves what is trained
@@ -177,8 +181,8 @@ def _ids(tokens: list[dict[str, Any]]) -> tuple[int, ...]:
     return tuple(one["id"] for one in tokens)
 
 
-def batched(method: str, trainer: Any) -> Sequences:
-    """What the trainer's batches hold, padding taken off."""
+def batched(method: str, trainer: Any, *, loss: str = "") -> Sequences:
+    """What the trainer's batches hold, padding taken off; what is trained of them, with ORPO's loss on "all" too."""
     found: Sequences = Counter()
     for batch in trainer.get_train_dataloader():
         if method == "grpo":
@@ -190,8 +194,10 @@ def batched(method: str, trainer: Any) -> Sequences:
         for at, length in enumerate(batch["attention_mask"].sum(1).tolist()):
             flags = None if trained is None else tuple(map(bool, trained[at][:length].tolist()))
             lanes.append((tuple(batch["input_ids"][at][:length].tolist()), flags))
-        if method in ("dpo", "reward"):
+        if method in PAIRED:
             half = len(lanes) // 2
+            if (method, loss) == ("orpo", "all"):  # of the chosen answer the prompt as well
+                lanes[:half] = [(ids, (True,) * len(ids)) for ids, _ in lanes[:half]]
             found.update(zip(lanes[:half], lanes[half:], strict=True))
         else:
             labels = [(bool(one),) for one in batch["label"]] if method == "kto" else [()] * len(lanes)
@@ -223,7 +229,8 @@ def test_every_format_and_method_is_among_the_cases() -> None:
     # a setting of another method that shapes tokens or cuts needs a line in SETTINGS
     shaping = {name: {*method.shapes_tokens, *method.shapes_cuts} for name, method in METHODS.items()}
     assert shaping.pop("sft") == {*LOSSES["all"], "packing", "packing_strategy"}
-    assert shaping.pop("grpo") == {"reference_column", "reward_func"}  # of which no token depends, but the reference
+    assert shaping.pop("grpo") == {"reference_column", "reward_funcs"}  # of which no token depends, but the reference
+    assert shaping.pop("orpo") == {"completion_only_loss"}
     assert not any(shaping.values())
 
 
@@ -252,10 +259,10 @@ def test_the_preview_is_what_trains(bench: Bench, method: str, loss: str) -> Non
             with pytest.raises(DataError, match="rows keep"):
                 bench.prepared(config)
             continue
-        assert_alike(method, expected, batched(method, bench.our_trainer(config, bench.prepared(config))))
+        assert_alike(method, expected, batched(method, bench.our_trainer(config, bench.prepared(config)), loss=loss))
         theirs = bench.trl_trainer(config)
         if theirs is not None:
-            assert_alike(method, expected, batched(method, theirs))
+            assert_alike(method, expected, batched(method, theirs, loss=loss))
 
 
 @pytest.mark.slow
