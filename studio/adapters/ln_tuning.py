@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from studio.adapters.base import Adapter, Start
+from studio.adapters.base import Adapter, Quantization, Start
 from studio.adapters.targets import saved_names, suffix
 from studio.errors import ConfigError
 from studio.section import Names, knob
@@ -22,6 +22,7 @@ class LNTuningAdapter(Adapter):
     modules_to_save: Names = knob((), advanced=True, flag="lora_modules_to_save", aliases=("modules_to_save",))
 
     peft_type: ClassVar[str] = "LN_TUNING"
+    quantizations: ClassVar[tuple[Quantization, ...]] = ("none",)
     expected: ClassVar[tuple[str, ...]] = ("Unsupported layer type",)
     saved: ClassVar[Mapping[str, str]] = {}
 

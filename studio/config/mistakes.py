@@ -9,6 +9,7 @@ from typing import Any
 from studio.adapters import ADAPTERS
 from studio.errors import ConfigError
 from studio.methods import METHODS
+from studio.section import Section
 
 MOST_SENTENCES = 3
 MOST_VALUE = 60  # characters of a wrong value that a sentence repeats
@@ -100,7 +101,8 @@ def _unknown(key: str, there: tuple[str, ...], flags: Mapping[str, str]) -> Conf
     last = key.rpartition(".")[2]
     near = difflib.get_close_matches(last, there, n=1, cutoff=0.6)
     meant = near[0] if near else flags.get(last)
-    if meant == key and key.startswith("adapter."):
+    kinds: Iterable[type[Section]] = ADAPTERS.values() if key.startswith("adapter.") else ()
+    if any(last in kind.model_fields for kind in kinds):
         return ConfigError(
             "{setting} belongs to another adapter.type; this one has: {choices}.",
             setting=key,
