@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from studio.data.blocks import PackedBlock
     from studio.training.plan import Plan
 
-VERBS = ("ui", "train", "check", "preview", "chat", "runs")
+VERBS = ("ui", "train", "check", "preview", "chat", "score", "runs")
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -234,6 +234,28 @@ def _chat(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _score(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    record = RunStore(settings.runs_dir).open(arguments.run_id)
+    record.scoring_weights()  # what cannot be is told before a library is loaded
+    with stdout_kept():
+        from studio.chat.verdict import judge
+        from studio.model.slot import ModelSlot
+
+        verdict = judge(
+            ModelSlot(settings), record, prompt=arguments.prompt, replies=arguments.reply, system=arguments.system,
+            progress=tell,
+        )  # fmt: skip
+    if arguments.json:
+        print_json(verdict.as_json())
+        return 0
+    for at, score in enumerate(verdict.scores):
+        print(f"{'best' if at == verdict.best else '':4} {score:8.4f}  {arguments.reply[at]}")
+    if len(verdict.scores) == 2:
+        print(f"difference {verdict.difference:.4f}, chance that the first is preferred {verdict.chance:.1%}")
+    return 0
+
+
 def _runs(arguments: argparse.Namespace) -> int:
     records = RunStore(_settings(arguments).runs_dir).list()
     if arguments.json:
@@ -286,6 +308,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "check": ("validate, count and plan a run; trains nothing", _check),
         "preview": ("show rows as the tokens the trainer will see", _preview),
         "chat": ("ask base and adapter of a run the same question", _chat),
+        "score": ("let a reward run say which reply is better", _score),
         "runs": ("list the runs of the workspace", _runs),
     }
     for name, (text, run) in table.items():
@@ -294,12 +317,12 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         sub.add_argument("--workspace", metavar="DIR", help="where runs live (default: ~/tunefork)")
         if name != "ui":
             sub.add_argument("--json", action="store_true", help="one JSON value on stdout")
-        if name in ("ui", "train", "check", "preview", "chat"):
+        if name != "runs":
             sub.add_argument(
                 "--trust_remote_code", action="store_true", help="run code that a model's repository brings along"
             )
         if name == verb:  # only the asked verb's own arguments are worth their time
-            {"ui": _add_ui, "chat": _add_chat, "runs": lambda _: None}.get(name, add_settings)(sub)
+            {"ui": _add_ui, "chat": _add_chat, "score": _add_score, "runs": lambda _: None}.get(name, add_settings)(sub)
     return parser
 
 
@@ -318,6 +341,13 @@ def _add_chat(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--max-new-tokens", "--max_new_tokens", type=int, metavar="N")
     sub.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
     sub.add_argument("--seed", type=int, metavar="N")
+
+
+def _add_score(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run_id", metavar="RUN_ID", help="a run of method reward")
+    sub.add_argument("--prompt", required=True, metavar="TEXT")
+    sub.add_argument("--reply", required=True, action="append", metavar="TEXT", help="give it once for each reply")
+    sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
 
 
 def _version() -> str:

@@ -42,7 +42,7 @@ def test_help_is_quick_and_names_every_verb() -> None:
     began = time.monotonic()
     done = launch("--help")
     assert done.returncode == 0 and time.monotonic() - began < 3
-    assert all(verb in done.stdout for verb in ("ui", "train", "check", "preview", "chat", "runs"))
+    assert all(verb in done.stdout for verb in ("ui", "train", "check", "preview", "chat", "score", "runs"))
 
 
 def test_train_help_explains_the_flags() -> None:

@@ -79,6 +79,16 @@ class Prepared:
     def eval(self) -> Dataset | None:
         return self._rows(self.eval_index) if len(self.eval_index) else None
 
+    @property
+    def turns(self) -> bool:
+        """Whether the rows are conversations, not plain text or tokens; the first to be trained on stands for all."""
+        first = int(self.index[0])
+        (row,) = self.corpus.raw([first])
+        if isinstance(row, DataError):  # its file has changed since it was looked at
+            return True
+        columns = self.corpus.renderer_of(first).render(row).columns
+        return isinstance(columns.get("prompt", columns.get("messages")), list)
+
     def write(self) -> None:
         """Write both now, so that a disk that is full is told before anything is loaded."""
         _ = self.train, self.eval

@@ -44,6 +44,7 @@ class RunRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     has_adapter: bool = False
+    turns: bool = True  # whether its rows were conversations, not plain text
 
     @property
     def answers(self) -> bool:
@@ -51,13 +52,16 @@ class RunRecord:
         return self.method not in METHODS or METHODS[self.method].chats
 
     @property
-    def trained(self) -> Path | None:
-        """The folder that Chat compares with the base: the adapter, or all weights of a full fine-tuning."""
-        if not self.answers:
-            return None
+    def saved(self) -> Path | None:
+        """The folder of what was trained: the adapter, or all weights of a full fine-tuning."""
         if self.has_adapter:
             return self.path / ADAPTER
         return self.path / MODEL if (self.path / MODEL / "model.safetensors").is_file() else None
+
+    @property
+    def trained(self) -> Path | None:
+        """The folder that Chat compares with the base; none where it scores replies and writes none."""
+        return self.saved if self.answers else None
 
     def weights(self) -> Path:
         """The folder to compare with the base, or a sentence where the run has saved nothing.
@@ -66,7 +70,8 @@ class RunRecord:
         """
         if not self.answers:
             raise WorkspaceError(
-                "The run {run} trained a reward model, which scores answers and writes none. Choose another run.",
+                "The run {run} trained a reward model, which scores replies and writes none. "
+                "Choose another run, or have it score some.",
                 run=self.run_id,
             )
         if self.trained is None and (self.path / ADAPTER).is_dir():
@@ -78,6 +83,23 @@ class RunRecord:
                 status=self.status,
             )
         return self.trained
+
+    def scoring_weights(self) -> Path:
+        """The folder of a reward model, or a sentence where the run has none."""
+        if self.answers:
+            raise WorkspaceError(
+                "The run {run} is of method {method}, whose model writes replies and scores none. "
+                "Choose a run of method reward.",
+                run=self.run_id,
+                method=self.method,
+            )
+        if self.saved is None:
+            raise WorkspaceError(
+                "The run {run} has no reward model to score with: it is {status} and has saved no weights.",
+                run=self.run_id,
+                status=self.status,
+            )
+        return self.saved
 
     def config(self) -> RunConfig:
         return build(read_yaml(self.path / RUN_YAML), name=str(self.path / RUN_YAML))
@@ -207,6 +229,7 @@ def _read(folder: Path) -> RunRecord:
         metrics=_metrics(tail),
         error=error,
         has_adapter=(folder / ADAPTER / "adapter_model.safetensors").is_file(),
+        turns=bool(started.get("turns", True)),
     )
 
 

@@ -134,7 +134,7 @@ def _head(record: RunRecord) -> dict[str, Any]:
         "method": record.method,
         "model": record.model,
         "created": record.created,
-        "adapter": record.trained is not None,
+        "adapter": record.saved is not None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -63,13 +63,13 @@ class Page:
 
     @contextmanager
     def card(
-        self, title: str | None = None, *, elem_id: str | None = None, classes: tuple[str, ...] = ()
-    ) -> Iterator[None]:
+        self, title: str | None = None, *, elem_id: str | None = None, classes: Sequence[str] = ()
+    ) -> Iterator[gr.Column]:
         """A card; `title` is a key of the texts. Blocks inside have no border or padding of their own."""
-        with gr.Column(elem_id=elem_id, elem_classes=["card", *classes], min_width=0):
+        with gr.Column(elem_id=elem_id, elem_classes=["card", *classes], min_width=0) as made:
             if title:
                 gr.Markdown(self.i18n(title), elem_classes=["card-title"])
-            yield
+            yield made
 
     @contextmanager
     def pair(self) -> Iterator[None]:

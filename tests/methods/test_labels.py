@@ -66,5 +66,5 @@ def test_a_script_that_tokenizes_prompt_and_answer_apart_is_told_what_is_wrong(
     (finding,) = [one for one in made.report.findings if one.severity == "blocking"]
     assert (finding.check, finding.count, list(finding.positions)) == ("misaligned_labels", 3, [0, 1, 2])
     assert "labels hold the answer's tokens alone" in str(finding) and not finding.levers
-    with pytest.raises(DataError, match="3 of 3 rows cannot be used. labels hold the answer's tokens alone"):
+    with pytest.raises(DataError, match=r"3 of 3 rows cannot be used\. labels hold the answer's tokens alone"):
         stage(config, settings)

@@ -17,7 +17,7 @@ from studio.ui.replies import reply_panes
 from studio.ui.tabs.runs import listed
 from studio.ui.words import flat_words
 
-OURS = {"live": ("curve.js", "plot.js"), "chat": ("replies.js",), "runs": ("runs.js",)}
+OURS = {"live": ("curve.js", "plot.js"), "chat": ("replies.js", "verdict.js"), "runs": ("runs.js",)}
 
 
 def test_a_plot_only_names_its_run_and_only_reads(tmp_path: Path) -> None:

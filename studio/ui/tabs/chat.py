@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,10 @@ from studio.ui.draft import Values
 from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here, sentence
 from studio.ui.header import short_name
+from studio.ui.loading import load
 from studio.ui.page import Page
 from studio.ui.replies import Conversation, reply_panes
+from studio.ui.scoring import Scoring, scoring_card, wire_scoring
 from studio.ui.words import say
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Parts:
     stop: Any
     examples: list[Any]
     talk: Any
+    talking: tuple[Any, ...]  # what is there for runs that answer
+    scoring: Scoring  # what is there in its place for runs that score
     stops: dict[str, threading.Event] = field(default_factory=dict)
 
 
@@ -52,24 +55,15 @@ def build(page: Page) -> None:
     """Lay the tab out and wire it once every tab is there."""
     with page.halves():
         with page.choices():
-            run, base, system, clear = _choices(page)
+            run, base, system, clear, sampling = _choices(page)
         with page.living():
-            panes = reply_panes()
-            with page.card(elem_id="chat-ask"), gr.Row(elem_classes=["ask"]):
-                box = gr.Textbox(
-                    placeholder=page.i18n("chat.hint"), label=page.i18n("chat.box"), show_label=False, container=False,
-                    lines=1, max_lines=6, elem_id="message", scale=1, min_width=0,
-                )  # fmt: skip
-                send = gr.Button(page.i18n("chat.send"), variant="primary", elem_id="send", scale=0, min_width=0)
-                stop = gr.Button(page.i18n("chat.stop"), elem_id="chat-stop", visible=False, scale=0, min_width=0)
-            with gr.Row(elem_classes=["examples"]):
-                gr.Markdown(page.i18n("chat.try"), elem_classes=["hint"])
-                examples = [
-                    gr.Button(page.i18n(f"chat.example_{name}"), size="sm", elem_classes=["link"], scale=0, min_width=0)
-                    for name in EXAMPLES
-                ]
+            with gr.Column(elem_classes=["stack"], min_width=0) as talking:
+                panes, box, send, stop, examples = _conversation(page)
+            scoring = scoring_card(page)
     talk = gr.State(Conversation())
-    parts = Parts(run, base, system, clear, panes, box, send, stop, examples, talk)
+    parts = Parts(
+        run, base, system, clear, panes, box, send, stop, examples, talk, (talking, sampling), scoring
+    )  # fmt: skip
 
     @guard
     def open_chat(run_id: str | None = None) -> list[Any]:
@@ -80,7 +74,25 @@ def build(page: Page) -> None:
     page.later(lambda: _wire(page, parts))
 
 
-def _choices(page: Page) -> tuple[Any, Any, Any, Any]:
+def _conversation(page: Page) -> tuple[Any, Any, Any, Any, list[Any]]:
+    panes = reply_panes()
+    with page.card(elem_id="chat-ask"), gr.Row(elem_classes=["ask"]):
+        box = gr.Textbox(
+            placeholder=page.i18n("chat.hint"), label=page.i18n("chat.box"), show_label=False, container=False,
+            lines=1, max_lines=6, elem_id="message", scale=1, min_width=0,
+        )  # fmt: skip
+        send = gr.Button(page.i18n("chat.send"), variant="primary", elem_id="send", scale=0, min_width=0)
+        stop = gr.Button(page.i18n("chat.stop"), elem_id="chat-stop", visible=False, scale=0, min_width=0)
+    with gr.Row(elem_classes=["examples"]):
+        gr.Markdown(page.i18n("chat.try"), elem_classes=["hint"])
+        examples = [
+            gr.Button(page.i18n(f"chat.example_{name}"), size="sm", elem_classes=["link"], scale=0, min_width=0)
+            for name in EXAMPLES
+        ]
+    return panes, box, send, stop, examples
+
+
+def _choices(page: Page) -> tuple[Any, Any, Any, Any, Any]:
     i18n, form, draft = page.i18n, page.form, page.draft
     with page.card("chat.right_side"):
         run = gr.Dropdown(
@@ -88,7 +100,7 @@ def _choices(page: Page) -> tuple[Any, Any, Any, Any]:
             interactive=True,
         )  # fmt: skip
         base = facts_card("chat-base", {"lines": []})
-    with page.card("chat.sampling", classes=("folds",)):
+    with page.card("chat.sampling", classes=("folds",)) as sampling:
         gr.Checkbox(False, label=i18n("chat.unfold"), container=False, elem_classes=["fold-toggle"])
         for names in KNOBS:
             with page.pair():
@@ -99,7 +111,7 @@ def _choices(page: Page) -> tuple[Any, Any, Any, Any]:
         )
         with gr.Row(elem_classes=["actions"]):
             clear = gr.Button(i18n("chat.clear"), size="sm", elem_id="chat-clear")
-    return run, base, system, clear
+    return run, base, system, clear, sampling
 
 
 def _wire(page: Page, parts: Parts) -> None:
@@ -136,6 +148,10 @@ def _wire(page: Page, parts: Parts) -> None:
     def foresee(values: Values) -> str:
         return _before(page, values, parts)
 
+    @guard
+    def show(run_id: str | None) -> dict[Component, Any]:
+        return _shown(page.services, parts, run_id)
+
     chosen = page.draft.components("model") | {parts.run}
     said = gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
     said.then(foresee, chosen, parts.base, queue=False, **quiet)
@@ -144,6 +160,9 @@ def _wire(page: Page, parts: Parts) -> None:
     parts.run.change(another_run, None, [parts.panes, parts.talk], queue=False, **quiet)
     page.refs["tab-chat"].select(refresh, chosen, [parts.run, parts.base], queue=False, **quiet)
     parts.run.change(foresee, chosen, parts.base, queue=False, **quiet)
+    parts.run.change(show, parts.run, [*parts.talking, parts.scoring.box], queue=False, **quiet)
+    weighed = wire_scoring(page, parts.scoring, run=parts.run)
+    weighed.then(foresee, chosen, parts.base, queue=False, **quiet)
     for name, button in zip(EXAMPLES, parts.examples, strict=True):
         ask = button.click(_example(name), None, parts.box, queue=False, **quiet)
         said = ask.then(answer, inputs, outputs, concurrency_limit=4, **quiet)
@@ -159,9 +178,18 @@ def _comparable(services: Services) -> list[RunRecord]:
     return [run for run in services.store.list() if run.trained]
 
 
+def _shown(services: Services, parts: Parts, run_id: str | None) -> dict[Component, Any]:
+    """A conversation, or replies to be scored, as the run takes it."""
+    scores = bool(run_id) and not services.store.open(str(run_id)).answers
+    return {
+        **{one: gr.update(visible=not scores) for one in parts.talking},
+        parts.scoring.box: gr.update(visible=scores),
+    }
+
+
 def _choice(services: Services, chosen: str | None) -> Any:
     """The runs to choose from; the chosen one stays chosen while it is there."""
-    runs = _comparable(services)
+    runs = [run for run in services.store.list() if run.saved]
     known = {run.run_id for run in runs}
     value = chosen if chosen in known else runs[0].run_id if runs else None
     return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value)
@@ -172,10 +200,12 @@ def _before(page: Page, values: Values, parts: Parts) -> str:
     services, run_id, lang = page.services, values[parts.run], here()
     lines = [] if run_id else [say(lang, "chat.no_runs")]
     try:
-        model = services.store.open(run_id).config().model if run_id else page.draft.read(values, "model").model
+        record = services.store.open(run_id) if run_id else None
+        model = record.config().model if record else page.draft.read(values, "model").model
         loaded = services.slot.loaded
         if loaded is None or loaded.config != model:
-            key = "chat.will_load" if run_id else "chat.will_load_base"
+            key = "chat.will_load" if record else "chat.will_load_base"
+            key = "chat.score.will_load" if record and not record.answers else key
             lines.append(say(lang, key, model=short_name(model.model_name_or_path)))
     except StudioError as error:
         lines.append(sentence(error))
@@ -248,33 +278,13 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
             yield talk.text
 
 
-def _load(services: Services, model: ModelConfig) -> Iterator[str]:
-    """Load a model in a thread of its own; yields what is being fetched, so that a long download can be followed."""
-    told: list[str] = []
-
-    def tell(doing: str, fraction: float | None = None) -> None:
-        told.append(doing if fraction is None else f"{doing} {fraction:.0%}")
-
-    services.warmed.wait(timeout=120)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="load-for-chat")
-    loading = pool.submit(services.slot.load, model, progress=tell)
-    pool.shutdown(wait=False)
-    shown = 0
-    while not loading.done():
-        wait([loading], timeout=0.25)
-        if len(told) > shown:
-            shown = len(told)
-            yield told[-1]
-    loading.result()
-
-
 def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: ModelConfig) -> Iterator[str]:
     """The base in memory and the adapter on it; then the base's logits are compared with those at its loading."""
     slot = services.slot
     if slot.loaded is None or slot.loaded.config != model:
         talk.state("loading")
         yield talk.text
-        for doing in _load(services, model):
+        for doing in load(services, model):
             talk.note(doing)
             yield talk.text
     if record is None:

@@ -115,7 +115,7 @@ def _show(services: Services, parts: Parts, chosen: str | None, *, force: bool =
     answer: dict[Component, Any] = {parts.listing: listed(runs, record.run_id if record else None)}
     if record is None:
         return {**answer, parts.opened: gr.update(visible=False)}
-    answer[parts.chat] = gr.update(interactive=record.trained is not None)
+    answer[parts.chat] = gr.update(interactive=record.saved is not None)
     if force or record.run_id != chosen:
         answer |= {
             parts.opened: gr.update(visible=True),

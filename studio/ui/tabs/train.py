@@ -183,5 +183,5 @@ def _state(page: Page, parts: dict[str, Any]) -> dict[Component, Any]:
         parts["stop"]: gr.update(visible=running, interactive=True, value=say(lang, "train.stop")),
         parts["done"]: gr.update(visible=key is not None),
         parts["outcome"]: gr.update(value=say(lang, f"train.{key}") if key else ""),
-        parts["compare"]: gr.update(visible=bool(newest and newest.trained)),
+        parts["compare"]: gr.update(visible=bool(newest and newest.saved)),
     }
