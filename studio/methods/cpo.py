@@ -38,9 +38,10 @@ class CPO(Contrast):
             raise ValueError(
                 ConfigError(
                     "method.loss_type: {loss} knows no method.label_smoothing, which is {value}. "
-                    "Set it to 0, or choose sigmoid or simpo.",
+                    "Set it to 0, or choose among the losses {fitting}.",
                     loss=self.loss_type,
                     value=self.label_smoothing,
+                    fitting=", ".join(SMOOTH),
                 )
             )
         return self

@@ -39,6 +39,7 @@ Weights = Annotated[tuple[float, ...], BeforeValidator(figures_of)]
 DIVERGE = frozenset({"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"})
 DIVIDE_BY_BETA = frozenset({"ipo", "sppo_hard"})
 SORT = frozenset({"aot", "aot_unpaired"})
+SMOOTH = SORT | {"exo_pair", "robust"}
 
 PASSED = (
     "beta", "label_smoothing", "f_divergence_type", "f_alpha_divergence_coef", "discopop_tau", "ld_alpha",
@@ -69,7 +70,7 @@ class DPO(Method):
 
     @model_validator(mode="after")
     def _losses_have_what_they_need(self) -> DPO:
-        broken = self._broken()
+        broken = self._broken() or self._smoothing()
         if broken is not None:
             raise ValueError(broken)
         return self
@@ -83,11 +84,6 @@ class DPO(Method):
                 weights=len(self.loss_weights),
                 losses=len(losses),
                 names=", ".join(losses),
-            )
-        if "exo_pair" in losses and self.label_smoothing == 0:
-            return ConfigError(
-                "method.loss_type: exo_pair needs method.label_smoothing above 0. "
-                "Set it, such as 0.001, or choose another loss."
             )
         if self.beta == 0 and DIVIDE_BY_BETA.intersection(losses):
             return ConfigError(
@@ -110,10 +106,31 @@ class DPO(Method):
             )
         return None
 
+    def _smoothing(self) -> ConfigError | None:
+        losses = self.loss_type
+        if "exo_pair" in losses and self.label_smoothing == 0:
+            return ConfigError(
+                "method.loss_type: exo_pair needs method.label_smoothing above 0. "
+                "Set it, such as 0.001, or choose another loss."
+            )
+        if self.label_smoothing and not SMOOTH.intersection(losses):
+            return ConfigError(
+                "method.loss_type: {loss} knows no method.label_smoothing, which is {value}. "
+                "Set it to 0, or choose among the losses {fitting}.",
+                loss=", ".join(losses),
+                value=self.label_smoothing,
+                fitting=", ".join(sorted(SMOOTH)),
+            )
+        return None
+
     @property
     def rests(self) -> bool:
         """A hinge has no slope where every pair is far enough apart."""
         return set(self.loss_type) == {"hinge"}
+
+    @property
+    def has_reference(self) -> bool:
+        return self.ref_model_name_or_path is None
 
     def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
         return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]

@@ -47,6 +47,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         }
     },
     "kto": {"method": {"type": "kto", "beta": 0.2, "undesirable_weight": 1.5}},
+    "orpo": {"method": {"type": "orpo", "beta": 0.2, "completion_only_loss": False}},
+    "simpo": {"method": {"type": "cpo", "loss_type": "simpo", "beta": 2, "cpo_alpha": 0, "simpo_gamma": 1}},
     "reward": {"method": {"type": "reward", "center_rewards_coefficient": 0.01}},
     "grpo": {"method": {"type": "grpo", "reward_funcs": "regex", "reward_pattern": "a+", "num_generations": 2}},
     "all of data": {

@@ -57,6 +57,14 @@ def test_the_first_trained_token_is_among_those_drawn_and_all_are_when_asked_for
     assert whole["i"] == late.ids and (whole["before"], whole["more"]) == (0, 0)
 
 
+def test_a_prompt_that_one_lane_trains_and_the_other_does_not_is_shown_in_both() -> None:
+    one, other = lane(6, name="chosen", shared=3), lane(6, name="rejected", shared=3)
+    assert tokens.row_of(row(one, other))["shared"]["count"] == 3
+    other = dataclasses.replace(other, supervised=[False] * 3 + other.supervised[3:])
+    drawn = tokens.row_of(row(one, other))
+    assert drawn["shared"] is None and [one["c"] for one in drawn["lanes"]] == ["mTmtmt", "mMmtmt"]
+
+
 def test_a_shared_prompt_is_shown_once_and_lanes_go_on_behind_it() -> None:
     pair = row(lane(8, name="chosen", shared=3), lane(6, name="rejected", shared=3), text=("p\nyes", "p\nno"))
     drawn = tokens.row_of(pair)
