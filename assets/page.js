@@ -103,17 +103,21 @@
   let lastTab = "";
   try { lastTab = sessionStorage.getItem("tunefork_tab") || ""; } catch { /* begins with the first tab */ }
 
-  // Settings of other methods than the chosen one are not shown; a class names whose a widget is.
-  const ofMethod = document.createElement("style");
-  const method = (name) => {
-    if (!/^[a-z_]+$/.test(name)) return;
-    ofMethod.textContent = `[class*="for-method-"]:not(.for-method-${name}) { display: none !important; }
-#train-method:not(:has(.for-method-${name})) { display: none !important; }`;
-    if (!ofMethod.isConnected) document.head.append(ofMethod);
+  // Settings of other methods, or kinds of adapter, than the chosen one are not shown; a class names whose a widget is.
+  const chosenOnly = (what, rest) => {
+    const style = document.createElement("style");
+    return (name) => {
+      if (!/^[a-z0-9_]+$/.test(name)) return;
+      style.textContent = `[class*="for-${what}-"]:not(.for-${what}-${name}) { display: none !important; }
+${rest(name)}`;
+      if (!style.isConnected) document.head.append(style);
+    };
   };
+  const method = chosenOnly("method", (name) => `#train-method:not(:has(.for-method-${name})) { display: none !important; }`);
+  const adapter = chosenOnly("adapter", () => "");
 
   window.TUNEFORK = {
-    lastTab, lang, locale, words, say, el, count, bytes, share, tick, note, method,
+    lastTab, lang, locale, words, say, el, count, bytes, share, tick, note, method, adapter,
     switchLanguage() {
       const other = lang === "zh" ? "en" : "zh";
       keep("tunefork_lang", other);

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
@@ -22,6 +23,17 @@ def names_of(value: object) -> object:
 def figures_of(value: object) -> object:
     """The same of numbers; one alone is a tuple too."""
     return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else names_of(value)
+
+
+def mapping_of(value: object) -> object:
+    """A line of text such as `q_proj: 32, v_proj: 8` is a mapping too."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return yaml.safe_load(text if text.startswith("{") else f"{{{text}}}")
+    except yaml.YAMLError:
+        return value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
@@ -54,6 +66,7 @@ class Knob:
     aliases: tuple[str, ...] = ()
     hidden: bool = False
     text_file: bool = False
+    suggested: tuple[str, ...] = ()
 
 
 def knob(
@@ -64,12 +77,15 @@ def knob(
     aliases: tuple[str, ...] = (),
     hidden: bool = False,
     text_file: bool = False,
+    suggested: tuple[str, ...] = (),
     **bounds: Any,
 ) -> Any:
     """One setting. `flag` is its name on the command line where the field's own name is taken;
     `aliases` are further flags; `hidden` keeps it out of the form; a file stands for the text of a `text_file`
-    in run files and flags; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
-    details = Knob(advanced=advanced, flag=flag, aliases=aliases, hidden=hidden, text_file=text_file)
+    in run files and flags; `suggested` are usual values of a free text; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
+    details = Knob(
+        advanced=advanced, flag=flag, aliases=aliases, hidden=hidden, text_file=text_file, suggested=suggested
+    )
     extra: Any = {"knob": details}
     return Field(default, json_schema_extra=extra, **bounds)
 

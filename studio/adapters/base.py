@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import yaml
 from pydantic import BeforeValidator
 
 from studio.adapters.targets import ALL_LINEAR, Targets, linear_layers, saved_names, target_names
 from studio.errors import ConfigError
-from studio.section import Names, Section, knob
+from studio.section import Names, Section, knob, mapping_of
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -41,19 +40,8 @@ def _layers(value: object) -> object:
     return tuple(found)
 
 
-def _pattern(value: object) -> object:
-    """A line of text such as `q_proj: 32, v_proj: 8` is a mapping too."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    try:
-        return yaml.safe_load(text if text.startswith("{") else f"{{{text}}}")
-    except yaml.YAMLError:
-        return value
-
-
 Layers = Annotated[tuple[int, ...], BeforeValidator(_layers)]
-Pattern = Annotated[dict[str, float], BeforeValidator(_pattern)]
+Pattern = Annotated[dict[str, float], BeforeValidator(mapping_of)]
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from studio.section import Section, knob
+from pydantic import BeforeValidator
+
+from studio.section import Section, knob, mapping_of
 
 Strategy = Literal["no", "steps", "epoch"]
 Scheduler = Literal[
     "linear", "cosine", "cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "polynomial",
     "constant", "constant_with_warmup", "inverse_sqrt", "warmup_stable_decay", "reduce_lr_on_plateau", "greedy",
 ]  # fmt: skip
+# Those that come with torch, transformers and bitsandbytes; any other that transformers has can be named.
+OPTIMIZERS = (
+    "adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor",
+    "lion_32bit", "lion_8bit", "ademamix", "rmsprop", "adagrad", "sgd", "galore_adamw", "schedule_free_adamw",
+)  # fmt: skip
 WATCH_EVALUATION = ("reduce_lr_on_plateau", "greedy")  # schedules that follow the evaluations
+Arguments = Annotated[dict[str, float | str], BeforeValidator(mapping_of)]
 
 
 class TrainingConfig(Section):
@@ -26,11 +34,11 @@ class TrainingConfig(Section):
     truncation_mode: Literal["keep_start", "keep_end", "drop"] = knob("keep_start", advanced=True)
     seed: int = knob(42, ge=0, lt=2**32)
     lr_scheduler_type: Scheduler = knob("linear", advanced=True)
-    lr_scheduler_kwargs: dict[str, Any] = knob({}, advanced=True, hidden=True)
+    lr_scheduler_kwargs: Arguments = knob({}, advanced=True)
     warmup_steps: float = knob(0, ge=0, advanced=True)
     weight_decay: float = knob(0.0, ge=0, advanced=True)
     max_grad_norm: float = knob(1.0, ge=0, advanced=True)
-    optim: str = knob("adamw_torch", advanced=True)
+    optim: str = knob("adamw_torch", advanced=True, suggested=OPTIMIZERS)
     logging_steps: int = knob(1, ge=1, advanced=True)
     eval_strategy: Strategy = knob("epoch", advanced=True)
     eval_steps: int | None = knob(None, ge=1, advanced=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio.adapters.targets import candidate_modules
 from studio.config import ModelConfig
 from studio.config.model import AUTO, SMOLLM2
 from studio.model import fetch, hardware
-from studio.model.adapter import candidate_modules
+from studio.model.adapter_file import find_adapter, read_adapter
 from studio.model.folder import read_json, weight_files
 from studio.model.locate import folder_here, needs_download, resolve
 from studio.model.new_tokens import added_to, rows_for
@@ -49,6 +50,8 @@ def describe(config: ModelConfig, settings: Settings) -> ModelFacts:
     here = folder_here(config, settings)
     if here is not None:
         weight_files(here, name=config.model_name_or_path)  # what is missing or cut is said now, not after Start
+    for name in config.merged_adapters:
+        read_adapter(find_adapter(name, settings))
     if config.attn_implementation:
         check_attention(config.attn_implementation, model)
     inner = model.config.get_text_config()

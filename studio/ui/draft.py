@@ -17,10 +17,12 @@ from gradio.components import Component
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from studio.adapters import ADAPTERS
 from studio.config.files import explain
 from studio.config.run import RunConfig
 from studio.errors import ConfigError
 from studio.methods import METHODS
+from studio.section import Section
 from studio.ui.form import as_shown, plain_type, section_of
 
 Values = Mapping[Component, Any]
@@ -91,7 +93,7 @@ class Draft:
                 return {key: None}
             if field.default == "":
                 return {key: ""}
-            if not isinstance(field.default, tuple) or (value == [] and field.default):
+            if not isinstance(field.default, tuple | dict) or (value == [] and field.default):
                 raise ConfigError("{setting} is empty. Give it a value.", setting=key)
         return {key: _typed(value.strip(), kind) if isinstance(value, str) else value}
 
@@ -105,9 +107,7 @@ class Draft:
         flat = {key: value for key, value in self._kept(values).items() if _under(key, prefixes)}
         for entry in self._wanted(prefixes):
             flat.update(entry.read(*(values.get(one) for one in entry.components)))
-        method = METHODS.get(str(flat.get("method.type")))
-        foreign = {key for key in flat if key.startswith("method.") and method and key[7:] not in method.knobs()}
-        return _nested({key: one for key, one in flat.items() if key not in foreign})  # kept of another method
+        return _nested({key: one for key, one in flat.items() if not _is_foreign(key, flat)})
 
     def read(self, values: Values, *prefixes: str) -> RunConfig:
         """The config the widgets stand for; a mistake is a ConfigError that names the setting."""
@@ -162,10 +162,22 @@ def _rest(kept: Mapping[str, Any]) -> Any:
     return gr.update(value=json.dumps({"filled": time.time(), "keys": kept}, ensure_ascii=False))
 
 
+def _is_foreign(key: str, flat: Mapping[str, Any]) -> bool:
+    """Whether a setting was kept of another method, or of another kind of adapter, than the chosen one."""
+    room, _, name = key.partition(".")
+    every: dict[str, Mapping[str, type[Section]]] = {"method": METHODS, "adapter": ADAPTERS}
+    kinds = every.get(room, {})
+    chosen = kinds.get(str(flat.get(f"{room}.type")))
+    return bool(name) and chosen is not None and name not in chosen.knobs()
+
+
 def _of_method(flat: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the settings of the method that another one takes the place of."""
-    other = changes.get("method.type", flat["method.type"]) != flat["method.type"]
-    return {key: one for key, one in flat.items() if not (other and key.startswith("method."))}
+    """Without the settings of the method, or the kind of adapter, that another one takes the place of."""
+    other = {
+        f"{room}." for room in ("method", "adapter")
+        if changes.get(f"{room}.type", flat.get(f"{room}.type")) != flat.get(f"{room}.type")
+    }  # fmt: skip
+    return {key: one for key, one in flat.items() if not key.startswith(tuple(other))}
 
 
 def _typed(text: str, kind: Any) -> Any:

@@ -10,9 +10,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
 
+from studio.adapters import ADAPTERS
 from studio.config.files import sections
 from studio.methods import METHODS
-from studio.section import Section
+from studio.section import Section, details
 from studio.ui.words import flat_words
 
 
@@ -30,8 +31,9 @@ class Form:
         field = section_of(section).knobs()[name]
         plain, optional = plain_type(field.annotation)
         key = f"{section}.{name}" if section else name
-        if section.startswith("method."):  # one method's own: its words are those of the setting, whosever it is
-            key = f"method.{name}"
+        room, _, owner = section.partition(".")
+        if owner:  # one method's own, or one adapter's: its words are those of the setting, whosever it is
+            key = f"{room}.{name}"
         settings: dict[str, Any] = {
             "label": self.label(key),
             "info": self.help(key),
@@ -50,6 +52,10 @@ class Form:
             settings["choices"] = self.choices(key, among(plain))
             settings["value"] = list(field.default or ())
             return gr.Dropdown(**{**settings, "multiselect": True, **changes})
+        if details(field).suggested:
+            return gr.Dropdown(
+                **{**settings, "choices": list(details(field).suggested), "allow_custom_value": True, **changes}
+            )
         if plain in (int, float) and not optional:
             # Not rounded here: 1.5 rows in a batch is a mistake to name, not to mend in silence.
             return gr.Number(**{**settings, "step": 1 if plain is int else None, **changes})
@@ -81,9 +87,12 @@ def edited(component: Any) -> Any:
 
 
 def section_of(section: str) -> type[Section]:
-    """A section by its key in a run file; "" is the run itself, "method.sft" the settings of one method."""
-    room, _, method = section.partition(".")
-    return METHODS[method] if room == "method" and method else sections()[section]
+    """A section by its key in a run file; "" is the run itself, "method.sft" the settings of one method, and
+    "adapter.lora" those of one kind of adapter."""
+    room, _, owner = section.partition(".")
+    if not owner:
+        return sections()[section]
+    return METHODS[owner] if room == "method" else ADAPTERS[owner]
 
 
 def plain_type(annotation: Any) -> tuple[Any, bool]:
@@ -105,7 +114,10 @@ def _line(value: Any) -> str:
 
 
 def to_widget(value: Any) -> Any:
-    """A setting's value as a widget holds it: a tuple becomes a list of names in one line."""
+    """A setting's value as a widget holds it: a tuple or a mapping becomes one line of text."""
+    if isinstance(value, dict):
+        pairs = value.items()
+        return ", ".join(f"{name}: {one:g}" if isinstance(one, float) else f"{name}: {one}" for name, one in pairs)
     return ", ".join(str(one) for one in value) if isinstance(value, tuple) else value
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.adapters import ADAPTERS, LoraAdapter
 from studio.config import RunConfig
-from studio.config.adapter import ALL_LINEAR, ATTENTION
-from studio.errors import ConfigError, StudioError
+from studio.errors import StudioError
+from studio.ui.adapters import PLACED, AdapterForm
 from studio.ui.facts import as_value, facts_card
 from studio.ui.form import edited
 from studio.ui.guard import guard, here, sentence
@@ -20,8 +21,6 @@ from studio.ui.words import say
 if TYPE_CHECKING:
     from studio.model.memory import ModelFacts
 
-ADAPTER = "adapter"
-TARGETS = (ALL_LINEAR, ATTENTION, "picked")
 BYTES_A_WEIGHT = 4  # an adapter is trained and kept in float32
 
 
@@ -36,69 +35,39 @@ def build(page: Page) -> None:
 
 
 def _choices(page: Page) -> dict[str, Any]:
-    t, form, draft = page.i18n, page.form, page.draft
+    t = page.i18n
     with page.card("adapter.title", elem_id="adapter-kind-card"):
-        kind = gr.Radio(
-            [(t(f"adapter.kinds.{one}"), one) for one in ("lora", "full")], value="lora", label=t("adapter.kind"),
-            info=t("adapter.kind_help"), elem_id="adapter-kind", elem_classes=["seg"], interactive=True,
-        )  # fmt: skip
-        with gr.Row(elem_classes=["trio", "for-lora"]):
-            fields = {
-                name: form.widget("adapter", name, min_width=0, info=None)
-                for name in ("r", "lora_alpha", "lora_dropout")
-            }
-        gr.Markdown(t("adapter.rank_help"), elem_classes=["hint", "for-lora"])
-    with page.card("adapter.where", elem_id="adapter-where-card", classes=("for-lora",)):
-        where = gr.Radio(
-            [(t(f"adapter.targets.{one}"), one) for one in TARGETS], value=ALL_LINEAR,
-            label=form.label("adapter.target_modules"), info=form.help("adapter.target_modules"),
-            elem_id="adapter-target_modules", elem_classes=["seg"], interactive=True,
-        )  # fmt: skip
-        picked = gr.CheckboxGroup(
-            [], label=t("adapter.picked"), elem_id="adapter-picked", elem_classes=["for-picked"], interactive=True
-        )
-        with gr.Accordion(t("adapter.more"), open=False, elem_classes=["fold"]):
-            for name in ("use_rslora", "use_dora", "bias", "modules_to_save"):
-                fields[name] = form.widget("adapter", name)
-    draft.join((ADAPTER,), (kind,), read=_read_kind, show=lambda config: ("lora" if config.adapter else "full",))
-    for name, widget in fields.items():
-        draft.add("adapter", name, widget)
-    draft.join(("adapter.target_modules",), (where, picked), read=_read_targets, show=_show_targets)
-    return {"kind": kind, "where": where, "picked": picked, **fields}
-
-
-def _read_kind(kind: str) -> dict[str, Any]:
-    return {ADAPTER: None} if kind == "full" else {}
-
-
-def _read_targets(where: str, picked: list[str] | None) -> dict[str, Any]:
-    if where != "picked":
-        return {"adapter.target_modules": where}
-    if not picked:
-        raise ConfigError("No module is picked. Tick some under Target modules, or choose all-linear.")
-    return {"adapter.target_modules": tuple(picked)}
-
-
-def _show_targets(config: RunConfig) -> tuple[Any, Any]:
-    targets = config.adapter.target_modules if config.adapter else ALL_LINEAR
-    if isinstance(targets, str):
-        return targets, []
-    return "picked", gr.update(choices=list(targets), value=list(targets))
+        form = AdapterForm(page)
+        with gr.Column(elem_classes=["two"]):
+            form.render(advanced=False)
+    with page.card("adapter.where", elem_id="adapter-where-card", classes=[f"for-adapter-{one}" for one in PLACED]):
+        form.where.render()
+        form.picked.render()
+    not_full = [f"for-adapter-{one}" for one in ADAPTERS]
+    with (
+        page.card(elem_id="adapter-more-card", classes=not_full),
+        gr.Accordion(t("adapter.more"), open=False, elem_classes=["fold"]),
+        gr.Column(elem_classes=["two"]),
+    ):
+        form.render(advanced=True)
+    return {"form": form}
 
 
 def _wire(page: Page, parts: dict[str, Any]) -> None:
+    form: AdapterForm = parts["form"]
     inputs = page.draft.components("model", "adapter")
-    outputs = [parts["facts"], page.refs["tick-adapter"], parts["picked"]]
+    outputs = [parts["facts"], page.refs["tick-adapter"], form.picked]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
     @guard
     def look(values: Mapping[Component, Any]) -> list[Any]:
-        return _answer(page, values, picked=parts["picked"])
+        return _answer(page, values, picked=form.picked)
 
-    widgets = [one for one in parts.values() if one is not parts["facts"]]
-    events = [edited(one) for one in widgets]
+    events = [edited(one) for one in form.components]
     events += [page.draft.filled.change, page.refs["model"].change]
     gr.on(events, look, inputs, outputs, **quiet)
+    show = "name => window.TUNEFORK.adapter(name)"
+    gr.on([form.kind.change, page.refs["page"].load], None, form.kind, None, js=show)
 
 
 def _answer(page: Page, values: Mapping[Component, Any], *, picked: Component) -> list[Any]:
@@ -124,18 +93,21 @@ def _modules(facts: ModelFacts, ticked: list[str] | None) -> Any:
 
 
 def _card(config: RunConfig, facts: ModelFacts, *, trainable: int, total: int) -> str:
-    lang = here()
+    lang, adapter = here(), config.adapter
+    beside = adapter is not None and adapter.beside
     percent = 100 * trainable / total if total else 0
-    size = trainable * BYTES_A_WEIGHT if config.adapter else facts.weight_bytes
+    size = trainable * BYTES_A_WEIGHT if beside else facts.weight_bytes
     tiles = [
         {"value": trainable, "kind": "count", "word": say(lang, "cards.trainable")},
         {"value": f"{percent:.3g} %", "word": say(lang, "cards.share")},
-        {"value": size, "kind": "bytes", "word": say(lang, "cards.size" if config.adapter else "cards.copy_size")},
+        {"value": size, "kind": "bytes", "word": say(lang, "cards.size" if beside else "cards.saved_size")},
         {"value": total, "kind": "count", "word": say(lang, "cards.all_parameters")},
     ]
-    lines = [{"text": say(lang, "cards.beside" if config.adapter else "cards.full"), "cls": "dim"}]
-    if config.adapter:
-        scale = config.adapter.lora_alpha / (config.adapter.r**0.5 if config.adapter.use_rslora else config.adapter.r)
+    line = "cards.beside" if beside else "cards.full" if adapter is None else "cards.frozen"
+    lines = [{"text": say(lang, line), "cls": "dim"}]
+    if isinstance(adapter, LoraAdapter):
+        scale = adapter.lora_alpha / (adapter.r**0.5 if adapter.use_rslora else adapter.r)
         lines.append({"text": say(lang, "cards.scale", scale=f"{scale:.3g}"), "cls": "dim"})
-    card = {"state": "ok", "tiles": tiles, "lines": lines}
-    return as_value(card)
+    if adapter is not None and adapter.adapter_name_or_path:
+        lines.append({"text": say(lang, "cards.continued", name=adapter.adapter_name_or_path), "cls": "dim"})
+    return as_value({"state": "ok", "tiles": tiles, "lines": lines})

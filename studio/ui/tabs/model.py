@@ -76,13 +76,14 @@ def _choices(page: Page) -> dict[str, Any]:
             "model", "attn_implementation", kind=gr.Dropdown, allow_custom_value=True,
             choices=form.choices("model.attn_implementation", ATTENTION),
         )  # fmt: skip
+        merged = form.widget("model", "merged_adapters")
     draft.join(("model.model_name_or_path",), (kind, named), read=_read_name, show=_show_name)
     fields = {"revision": revision, "dtype": dtype, "device_map": device,
-              "quantization": quantization, "attn_implementation": attention}  # fmt: skip
+              "quantization": quantization, "attn_implementation": attention, "merged_adapters": merged}  # fmt: skip
     for name, widget in fields.items():
         draft.add("model", name, widget)
     both = {"chat_template": template.choice, "add_template_tokens": template.tokens}
-    return {"kind": kind, "named": named, "typed": (named, revision), **both, **fields}
+    return {"kind": kind, "named": named, "typed": (named, revision, merged), **both, **fields}
 
 
 def _read_name(kind: str, named: str) -> dict[str, Any]:
