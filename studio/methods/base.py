@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -90,6 +90,7 @@ class Parts:
     device: str
     callbacks: tuple[TrainerCallback, ...] = ()
     reference: PreTrainedModel | None = None  # what answers are measured against, where it is a model of its own
+    scorer: Callable[[Sequence[tuple[Any, str]]], list[float]] | None = None  # (prompt, answer) pairs -> their scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog
 from studio.runs.store import CHECKPOINTS
 from studio.training.arguments import steps_of, trainer_arguments
+from studio.training.judge import load_judge
 from studio.training.optimizer import faster_b
 from studio.training.plan import sequences_of
 from studio.training.stage import Stage
@@ -66,6 +67,7 @@ def build(
         device=loaded.device,
         callbacks=(record, *_early_stop(config), *(() if adapter is None else adapter.callbacks())),
         reference=reference,
+        scorer=load_judge(config, slot),
     )
     with without_expected(None if adapter is None else type(adapter)):
         trainer = config.method.build_trainer(parts)

@@ -22,6 +22,7 @@ from studio.model.memory import ModelFacts, describe
 from studio.model.reference import check_reference, reference_bytes, reference_of
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, check_evaluation, steps_of
+from studio.training.judge import check_judge, check_rows_fit, judge_bytes
 from studio.training.pace import estimate
 from studio.training.stage import Progress, check_rows, look, stage
 
@@ -107,7 +108,8 @@ def _known(config: RunConfig, settings: Settings, progress: Progress | None) -> 
     facts = describe(config.model, settings)
     trainable, total = count_trainable(config.adapter, config.model, settings)
     check_reference(config, settings, progress=progress)
-    beside = reference_bytes(config, settings)
+    check_judge(config, settings)
+    beside = reference_bytes(config, settings) + judge_bytes(config, settings)
     report = report_of(config, look(config, settings, progress=progress).scan)
     return _Known(facts=facts, trainable=trainable, total=total, reference_bytes=beside, report=report)
 
@@ -117,6 +119,7 @@ def preflight(config: RunConfig, settings: Settings, *, progress: Progress | Non
     known = _known(config, settings, progress)
     prepared = stage(config, settings, progress=progress).prepared
     check_evaluation(config.training, has_eval=prepared.eval is not None)
+    check_rows_fit(config, settings, turns=prepared.turns)
     for fault in blocking(known.report):
         raise fault
 
@@ -135,6 +138,7 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
     try:
         prepared = stage(config, settings, progress=progress).prepared
         check_evaluation(config.training, has_eval=prepared.eval is not None)
+        check_rows_fit(config, settings, turns=prepared.turns)
     except StudioError as error:
         return Plan(errors=(error, *errors), report=known.report)
     figures = _figures(config, prepared, known)

@@ -31,6 +31,7 @@ from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
+from studio.training.judge import check_rows_fit
 from studio.training.plan import blocking, findings, sequences_of
 from studio.training.stage import Stage, stage
 
@@ -107,6 +108,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     except Cancelled:
         return _stopped_early(run_dir, log)
     check_reference(config, settings)
+    check_rows_fit(config, settings, turns=staged.prepared.turns)
     for fault in blocking(report_of(config, staged.prepared.scan)):
         raise fault
     for finding in findings(config, staged.prepared, describe(config.model, settings), settings=settings):
