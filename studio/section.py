@@ -82,7 +82,7 @@ def knob(
 ) -> Any:
     """One setting. `flag` is its name on the command line where the field's own name is taken;
     `aliases` are further flags; `hidden` keeps it out of the form; a file stands for the text of a `text_file`
-    in run files and flags; `suggested` are usual values of a free text; `bounds` are pydantic's (gt, ge, lt, le, ...)."""
+    in run files and flags; `suggested` are usual values of a free text; `bounds` are pydantic's (gt, ge, ...)."""
     details = Knob(
         advanced=advanced, flag=flag, aliases=aliases, hidden=hidden, text_file=text_file, suggested=suggested
     )

@@ -19,7 +19,15 @@ def test_there_are_examples() -> None:
     assert {path.stem for path in EXAMPLES} >= {"starter", "smollm2-alpaca", "full"}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def _fast(path: Path) -> bool:
+    """One of each method is trained in the fast suite; the kinds of adapters are, by `tests/adapters`."""
+    return path.stem in {"starter", "full", "dpo", "kto", "orpo", "cpo", "reward", "grpo"}
+
+
+CASES = [pytest.param(path, id=path.stem, marks=() if _fast(path) else pytest.mark.slow) for path in EXAMPLES]
+
+
+@pytest.mark.parametrize("path", CASES)
 def test_an_example_trains(path: Path, settings: Settings) -> None:
     """Two steps each; the one on smollm2 runs whole in `test_smollm2.py`, here on the starter."""
     data = read_yaml(path)

@@ -64,8 +64,9 @@ class AdapterForm:
     def _widgets(self, kind: str) -> dict[str, Component]:
         """A widget for each setting of a kind; the first kind's have the settings' plain ids."""
         found: dict[str, Component] = {}
+        without = OWN if ADAPTERS[kind].peft_type else (*OWN, "adapter_name_or_path")
         for name, field in ADAPTERS[kind].knobs().items():
-            if name not in OWN and not details(field).hidden:
+            if name not in without and not details(field).hidden:
                 prefix = "adapter" if kind == FIRST else f"adapter-{kind}"
                 found[name] = self._page.form.widget(
                     f"adapter.{kind}", name, elem_id=f"{prefix}-{name}", render=False, min_width=0,

@@ -78,7 +78,11 @@ def test_every_kind_is_here() -> None:
     assert {one["type"] for one in KINDS.values() if one} == set(ADAPTERS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+FAST = ("lora", "ia3", "vera", "whole modules", "freeze", "full")
+CASES = [pytest.param(kind, marks=() if kind in FAST else pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", CASES)
 def test_a_kind_learns_and_is_read_back(
     kind: str, settings: Settings, untied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from studio.training.train import train
 NEEDS = {"galore_adamw": "galore_torch", "schedule_free_adamw": "schedulefree"}
 
 
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")  # they train as unpaged ones
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_trains_or_names_its_package(settings: Settings, name: str) -> None:
     training = {"max_steps": 6, "optim": name, "learning_rate": 1e-3, "save_strategy": "no", "eval_strategy": "no"}
