@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from studio.training.plan import Plan
 
 
+# What an evaluation's line says besides the loss, where it is there.
+EVALUATED = ("rewards/accuracies", "rewards/margins", "rouge1", "rouge2", "rougeL", "bleu", "exact_match")
+
+
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
@@ -69,7 +73,10 @@ def narrate(event: Event) -> None:
         figures = f"loss {event['loss']:.4f}" if isinstance(event.get("loss"), float) else ""
         print(f"step {step} {figures} lr {event.get('learning_rate', 0):.3g}", file=sys.stderr)
     elif kind == "evaluated" and isinstance(event.get("eval_loss"), float):
-        print(f"step {step} eval_loss {event['eval_loss']:.4f}", file=sys.stderr)
+        rest = "".join(f", {one} {event[f'eval_{one}']:.4g}" for one in EVALUATED if f"eval_{one}" in event)
+        print(f"step {step} eval_loss {event['eval_loss']:.4f}{rest}", file=sys.stderr)
+    elif kind == "sample":
+        print(f"step {step} {_clipped(event['prompt'])} -> {_clipped(event['policy'])}", file=sys.stderr)
     elif kind == "started":
         print(
             f"training {event['trainable_parameters']:,} of {event['total_parameters']:,} parameters for "
@@ -78,6 +85,12 @@ def narrate(event: Event) -> None:
         )
     elif event.get("message") and kind != "failed":
         print(event["message"], file=sys.stderr)
+
+
+def _clipped(text: str, most: int = 120) -> str:
+    """A text in one line, in quotes."""
+    line = " ".join(text.split())
+    return json.dumps(line if len(line) <= most else line[: most - 1] + "…", ensure_ascii=False)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,8 @@ def test_an_example_trains(path: Path, settings: Settings) -> None:
     data = read_yaml(path)
     build(data, name=path.name)  # as it is shipped
     short = {"max_steps": 2, "save_strategy": "no", "eval_strategy": "no", "load_best_model_at_end": False}
+    if "evaluation" in data:
+        short |= {"eval_strategy": "steps", "eval_steps": 2}
     data["training"] = {**data.get("training", {}), **short}
     if data["model"]["model_name_or_path"] != "starter":
         data["model"] = {"model_name_or_path": "starter"}

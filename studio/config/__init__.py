@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.config.adapter import AdapterConfig, LoraAdapter
 from studio.config.data import DataConfig
+from studio.config.evaluation import EvaluationConfig
 from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
 from studio.config.run import RunConfig
@@ -12,6 +13,7 @@ from studio.config.training import TrainingConfig
 __all__ = [
     "AdapterConfig",
     "DataConfig",
+    "EvaluationConfig",
     "GenerationConfig",
     "LoraAdapter",
     "ModelConfig",

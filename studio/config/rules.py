@@ -11,6 +11,7 @@ from typing import Protocol
 from studio.adapters import ADAPTERS, LoraAdapter
 from studio.adapters.lora import MOVE_WEIGHTS
 from studio.config.adapter import AdapterConfig
+from studio.config.evaluation import FIGURES, EvaluationConfig
 from studio.config.model import ModelConfig
 from studio.config.training import WATCH_EVALUATION, TrainingConfig
 from studio.errors import ConfigError
@@ -28,6 +29,8 @@ class Sections(Protocol):
     def adapter(self) -> AdapterConfig | None: ...
     @property
     def training(self) -> TrainingConfig: ...
+    @property
+    def evaluation(self) -> EvaluationConfig: ...
 
 
 Rule = Callable[[Sections], ConfigError | None]
@@ -123,6 +126,17 @@ def moved_weights_have_no_reference(config: Sections) -> ConfigError | None:
             "the base with the adapter off. Set adapter.init_lora_weights: default.",
             initial=adapter.init_lora_weights,
             method=config.method.type,
+        )
+    return None
+
+
+def continuing_keeps_its_reference(config: Sections) -> ConfigError | None:
+    adapter, method = config.adapter, config.method
+    ahead = getattr(method, "precompute_ref_log_probs", False)
+    if ahead and method.has_reference and adapter is not None and adapter.adapter_name_or_path is not None:
+        return ConfigError(
+            "method.precompute_ref_log_probs reads the rows before the adapter of adapter.adapter_name_or_path is put "
+            "on, and answers are measured against what that adapter was at first. Turn it off."
         )
     return None
 
@@ -234,6 +248,45 @@ def lengths_are_grouped_of_rows(config: Sections) -> ConfigError | None:
     return None
 
 
+def answers_need_evaluations(config: Sections) -> ConfigError | None:
+    section = config.evaluation
+    wanted = {
+        "predict_with_generate": section.predict_with_generate,
+        "generate_samples": section.generate_samples > 0,
+    }
+    for name, chosen in wanted.items():
+        if chosen and not config.method.chats:
+            return ConfigError(
+                "evaluation.{name} has the model write answers, and method {method} trains one that scores them. "
+                "Take evaluation.{name} out.",
+                name=name,
+                method=config.method.type,
+            )
+        if chosen and config.training.eval_strategy == "no":
+            return ConfigError(
+                "evaluation.{name} has the model answer at the evaluations, and training.eval_strategy is no. "
+                "Set it to epoch or steps, or take evaluation.{name} out.",
+                name=name,
+            )
+    return None
+
+
+def best_answers_are_scored(config: Sections) -> ConfigError | None:
+    """The figure that weights are chosen by has to be there."""
+    training = config.training
+    name = training.metric_for_best_model.removeprefix("eval_")
+    looked_at = training.load_best_model_at_end or training.early_stopping_patience is not None
+    metric = next((one for one, figures in FIGURES.items() if name in figures), None)
+    if looked_at and metric is not None and name not in config.evaluation.figures:
+        return ConfigError(
+            "training.metric_for_best_model {value} is a figure of scored answers. Set "
+            "evaluation.predict_with_generate: true, with {metric} among evaluation.metrics.",
+            value=training.metric_for_best_model,
+            metric=metric,
+        )
+    return None
+
+
 def no_zero_steps(config: Sections) -> ConfigError | None:
     if config.training.max_steps == 0:
         return ConfigError(
@@ -251,11 +304,14 @@ RULES: tuple[Rule, ...] = (
     beginnings_fit_the_weights,
     moved_weights_have_no_reference,
     continuing_needs_a_beside,
+    continuing_keeps_its_reference,
     merging_needs_plain_weights,
     steps_need_a_number,
     best_needs_evaluation,
     best_is_saved,
     schedules_need_settings,
     lengths_are_grouped_of_rows,
+    answers_need_evaluations,
+    best_answers_are_scored,
     no_zero_steps,
 )

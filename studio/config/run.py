@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Discriminator, model_validator
 
 from studio.config.adapter import AnyAdapter, LoraAdapter
 from studio.config.data import DataConfig
+from studio.config.evaluation import EvaluationConfig
 from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
 from studio.config.rules import RULES
@@ -41,6 +42,7 @@ class RunConfig(Section):
     data: DataConfig = DataConfig()
     adapter: AnyAdapter = LoraAdapter()
     training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     generation: GenerationConfig = GenerationConfig()
 
     @model_validator(mode="before")

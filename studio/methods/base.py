@@ -65,6 +65,15 @@ class Encoded:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a row asks, as tokens, and what it has for the right answer: tokens, a text, or neither."""
+
+    prompt: list[int]
+    answer: list[int] = field(default_factory=list)
+    text: str = ""
+
+
 @dataclass(frozen=True)
 class LaneFacts:
     """Figures of many rows, arrays of shape (rows, lanes). `first` is where the first span starts (the lane's length
@@ -160,6 +169,16 @@ class Method(Section, ABC):
     def shown(self, lane: Lane, *, max_length: int | None, truncation_mode: str) -> tuple[int, int]:
         """Which tokens of a lane the trainer sees: [start, end)."""
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
+
+    def question(self, row: Encoded, *, max_length: int | None, truncation_mode: str) -> Question | None:
+        """What a row asks: of its first lane the last trained part is the answer (of a conversation, its last reply),
+        and what the trainer sees before that the prompt. None where nothing stands before it."""
+        lane = row.lanes[0]
+        start, end = self.shown(lane, max_length=max_length, truncation_mode=truncation_mode)
+        for first, last in reversed(list(zip(lane.spans[0::2], lane.spans[1::2], strict=True))):
+            if start < first < end:
+                return Question(lane.ids[start:first], lane.ids[first:last])
+        return None
 
     def begins(self, length: Any, *, max_length: int | None, truncation_mode: str) -> tuple[Any, int] | None:
         """Where packed pieces of a row of this length begin: at a first token, and from there at every so many. Nothing

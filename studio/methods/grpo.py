@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from studio.errors import ConfigError, DataError
-from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, Sample, fits, types_of
+from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, Question, Sample, fits, types_of
 from studio.methods.encoding import Encoder, Job
 from studio.methods.generated import REFERENCE, best_and_worst, telling, with_reference
 from studio.methods.pairs import build, without_cuts
@@ -162,6 +162,10 @@ class GRPO(Method):
     ) -> dict[str, list[Any]]:
         """Prompts as they are, and their references: the trainer renders them itself."""
         return {name: [row.extra[name] for row in rows] for name in ("prompt", REFERENCE)}
+
+    def question(self, row: Encoded, *, max_length: int | None, truncation_mode: str) -> Question | None:
+        """The whole prompt, and the reference as text."""
+        return Question(row.lanes[0].ids, text=row.extra.get(REFERENCE, ""))
 
     def sequences(self, lengths: Lengths, *, max_length: int | None, batch_size: int = 1, accumulation: int = 1) -> int:
         """Answers of an epoch, each as often as it is learned from; prompts that do not fill a round of generation are

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, types_of
+from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, Question, types_of
 from studio.methods.encoding import Encoder
 from studio.methods.pairs import (
     answer_lanes,
@@ -62,6 +62,11 @@ class KTO(Method):
             answers.append(lane.ids[border:])
         labels = [bool(row.extra["label"]) for row in rows]
         return {"prompt_ids": prompts, "completion_ids": answers, "label": labels}
+
+    def question(self, row: Encoded, *, max_length: int | None, truncation_mode: str) -> Question | None:
+        """An answer that was not liked is no answer to compare with."""
+        asked = super().question(row, max_length=max_length, truncation_mode=truncation_mode)
+        return asked if asked is None or row.extra["label"] else Question(asked.prompt)
 
     def build_trainer(self, parts: Parts) -> KTOTrainer:
         """A KTOTrainer over finished rows; `reference` says what answers are measured against."""

@@ -25,6 +25,7 @@ from studio.training.arguments import steps_of, trainer_arguments
 from studio.training.judge import load_judge
 from studio.training.optimizer import faster_b
 from studio.training.plan import sequences_of
+from studio.training.questions import questions
 from studio.training.stage import Stage
 
 if TYPE_CHECKING:
@@ -87,7 +88,20 @@ def build(
     train_in_float32(trainer.model)
     if isinstance(adapter, LoraAdapter) and adapter.loraplus_lr_ratio is not None:
         trainer.optimizer = faster_b(trainer, adapter.loraplus_lr_ratio)
-    return trainer, record
+    return _examined(trainer, config, slot, staged=staged, log=log, record=record), record
+
+
+def _examined(
+    trainer: Trainer, config: RunConfig, slot: ModelSlot, *, staged: Stage, log: EventLog, record: RecordCallback
+) -> Trainer:
+    """The trainer, made to answer validation rows at its evaluations where the run asks for that."""
+    asked = questions(config, staged.prepared, staged.tokenizer)
+    if not asked.samples and not asked.scored:
+        return trainer
+    from studio.training.generative import Examiner, examined
+
+    examiner = Examiner(asked, staged.tokenizer, config.evaluation, log=log, base=slot.base_model(), heed=record.heed)
+    return examined(trainer, examiner)
 
 
 def _trainee(adapter: Adapter | None, slot: ModelSlot) -> PreTrainedModel:

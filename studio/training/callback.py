@@ -43,6 +43,12 @@ class RecordCallback(TrainerCallback):
             control.should_training_stop = True
             control.should_evaluate = control.should_save = False
 
+    def heed(self) -> None:
+        """Leave at once where a stop was asked for."""
+        if self._stop.exists():
+            self.stopping = True
+            raise StopRequested
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = time.monotonic()
         self._mark = (self._began, 0.0)
@@ -85,9 +91,7 @@ class RecordCallback(TrainerCallback):
         self._obey(control)
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._stop.exists():
-            self.stopping = True
-            raise StopRequested
+        self.heed()
 
     def on_log(
         self,

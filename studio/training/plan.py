@@ -24,6 +24,7 @@ from studio.settings import Settings
 from studio.training.arguments import check_arguments, check_evaluation, steps_of
 from studio.training.judge import check_judge, check_rows_fit, judge_bytes
 from studio.training.pace import estimate
+from studio.training.questions import check_questions
 from studio.training.stage import Progress, check_rows, look, stage
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def preflight(config: RunConfig, settings: Settings, *, progress: Progress | Non
     prepared = stage(config, settings, progress=progress).prepared
     check_evaluation(config.training, has_eval=prepared.eval is not None)
     check_rows_fit(config, settings, turns=prepared.turns)
+    check_questions(config, prepared)
     for fault in blocking(known.report):
         raise fault
 
@@ -139,6 +141,7 @@ def plan(config: RunConfig, settings: Settings, *, progress: Progress | None = N
         prepared = stage(config, settings, progress=progress).prepared
         check_evaluation(config.training, has_eval=prepared.eval is not None)
         check_rows_fit(config, settings, turns=prepared.turns)
+        check_questions(config, prepared)
     except StudioError as error:
         return Plan(errors=(error, *errors), report=known.report)
     figures = _figures(config, prepared, known)

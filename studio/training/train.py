@@ -33,6 +33,7 @@ from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
 from studio.training.judge import check_rows_fit
 from studio.training.plan import blocking, findings, sequences_of
+from studio.training.questions import check_questions
 from studio.training.stage import Stage, stage
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         return _stopped_early(run_dir, log)
     check_reference(config, settings)
     check_rows_fit(config, settings, turns=staged.prepared.turns)
+    check_questions(config, staged.prepared)
     for fault in blocking(report_of(config, staged.prepared.scan)):
         raise fault
     for finding in findings(config, staged.prepared, describe(config.model, settings), settings=settings):

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from studio.config import RunConfig
+from studio.config.evaluation import EvaluationConfig
 from studio.config.training import TrainingConfig
 from studio.errors import StudioError
 from studio.section import details
@@ -92,6 +93,9 @@ def _settings(page: Page) -> list[Component]:
         for name in rest:
             knob("training", name)
         found.extend(method.render(advanced=True))
+        gr.Markdown(i18n("train.answers"), elem_classes=["card-title", "wide"])
+        for name in EvaluationConfig.knobs():
+            knob("evaluation", name)
     level.change(None, level, None, js=SHOW_LEVEL)
     return found
 
