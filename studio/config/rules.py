@@ -48,6 +48,12 @@ def packing_needs_max_length(config: Sections) -> ConfigError | None:
     return None
 
 
+def packing_has_no_padding(config: Sections) -> ConfigError | None:
+    if getattr(config.method, "packing", False) and getattr(config.method, "padding_free", False):
+        return ConfigError("method.packing leaves no padding already. Turn method.padding_free off.")
+    return None
+
+
 def dropping_needs_max_length(config: Sections) -> ConfigError | None:
     if config.training.truncation_mode == "drop" and config.training.max_length is None:
         return ConfigError(
@@ -297,6 +303,7 @@ def no_zero_steps(config: Sections) -> ConfigError | None:
 
 RULES: tuple[Rule, ...] = (
     packing_needs_max_length,
+    packing_has_no_padding,
     dropping_needs_max_length,
     quantized_needs_adapter,
     adapters_know_quantizations,

@@ -43,9 +43,13 @@ class SFT(Method):
     assistant_only_loss: bool = knob(False)
     packing: bool = knob(False, advanced=True)
     packing_strategy: Strategy = knob("bfd", advanced=True)
+    padding_free: bool = knob(False, advanced=True)
+    loss_type: Literal["nll", "dft"] = knob("nll", advanced=True)
+    neftune_noise_alpha: float | None = knob(None, ge=0, advanced=True)
+    use_liger_kernel: bool = knob(False, advanced=True)
 
     shapes_tokens: ClassVar[tuple[str, ...]] = ("completion_only_loss", "assistant_only_loss")
-    shapes_cuts: ClassVar[tuple[str, ...]] = ("packing", "packing_strategy")
+    shapes_cuts: ClassVar[tuple[str, ...]] = ("packing", "packing_strategy", "padding_free")
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("prompt-completion", "language-modeling", "tokenized")
     groups_by_length: ClassVar[bool] = True
 
@@ -128,11 +132,15 @@ class SFT(Method):
         return window(len(lane.ids), max_length=max_length, truncation_mode=truncation_mode)
 
     def begins(self, length: Any, *, max_length: int | None, truncation_mode: str) -> tuple[Any, int] | None:
-        """Of the packing that keeps rows apart: `wrapped` lets each go on where the one before it ends."""
-        if not self.packing or max_length is None or self.packing_strategy == "wrapped":
+        """Of the packing that keeps rows apart, `wrapped` lets each go on where the one before it ends; and of rows
+        in a line without padding."""
+        packed = self.packing and max_length is not None and self.packing_strategy != "wrapped"
+        if not packed and not self.padding_free:
             return None
+        if max_length is None:
+            return 0 * length, LONGEST
         over = (length > max_length) * (length - max_length)
-        if self.packing_strategy == "bfd_split":
+        if packed and self.packing_strategy == "bfd_split":
             return 0 * over, max_length
         return (over if truncation_mode == "keep_end" else 0 * over), LONGEST
 
@@ -166,6 +174,10 @@ class SFT(Method):
                 assistant_only_loss=False,  # the rows are tokenized and carry their labels
                 packing=self.packing,
                 packing_strategy=self.packing_strategy,
+                padding_free=self.padding_free,
+                loss_type=self.loss_type,
+                neftune_noise_alpha=self.neftune_noise_alpha,
+                use_liger_kernel=self.use_liger_kernel,
                 **arguments,
             )
             pin(args, parts.device)

@@ -93,14 +93,16 @@ def check_arguments(config: RunConfig) -> None:
     """`training.optim` and every entry of `training.extra` against the trainer's own config class."""
     if config.training.optim != TrainingConfig.model_fields["optim"].default:
         _check_optimizer(config.training.optim)
+    if getattr(config.method, "use_liger_kernel", False):
+        _check_liger()
     kinds = config.method.argument_types() if config.training.extra else {}
     for name, value in config.training.extra.items():
-        if name in RESERVED:
-            raise ConfigError("training.extra.{name} is set by Tunefork itself; take it out.", name=name)
         if name in TrainingConfig.model_fields:
             raise ConfigError("training.extra.{name}: set training.{name} instead.", name=name)
         if name in type(config.method).model_fields:
             raise ConfigError("training.extra.{name}: set method.{name} instead.", name=name)
+        if name in RESERVED:
+            raise ConfigError("training.extra.{name} is set by Tunefork itself; take it out.", name=name)
         if name not in kinds:
             raise ConfigError(
                 "training.extra.{name} is no argument of this method's trainer; the nearest names are {near}.",
@@ -152,6 +154,20 @@ def _check_optimizer(name: str) -> None:
             "Run: pip install {package}, or choose another such as adamw_torch.",
             value=name,
             package=to_install,
+        )
+
+
+def _check_liger() -> None:
+    from importlib.util import find_spec
+
+    from studio.model import hardware
+
+    if hardware.detect().kind != "cuda":
+        raise ConfigError("method.use_liger_kernel needs an NVIDIA or AMD GPU, and none is here. Turn it off.")
+    if find_spec("liger_kernel") is None:
+        raise ConfigError(
+            "method.use_liger_kernel needs the package liger-kernel, which is not installed. "
+            "Run: pip install liger-kernel, or turn it off."
         )
 
 

@@ -228,7 +228,7 @@ def test_every_format_and_method_is_among_the_cases() -> None:
     assert {case.values[1] for case in cases()} == set(METHODS)
     # a setting of another method that shapes tokens or cuts needs a line in SETTINGS
     shaping = {name: {*method.shapes_tokens, *method.shapes_cuts} for name, method in METHODS.items()}
-    assert shaping.pop("sft") == {*LOSSES["all"], "packing", "packing_strategy"}
+    assert shaping.pop("sft") == {*LOSSES["all"], "packing", "packing_strategy", "padding_free"}
     assert shaping.pop("grpo") == {"reference_column", "reward_funcs"}  # of which no token depends, but the reference
     assert shaping.pop("orpo") == {"completion_only_loss"}
     assert not any(shaping.values())
@@ -285,3 +285,30 @@ def test_the_blocks_shown_are_what_trains(bench: Bench, method: str, loss: str, 
         theirs = bench.trl_trainer(config)
         if theirs is not None:
             assert expected == blocks_batched(theirs)
+
+
+def lines_batched(trainer: Any) -> Sequences:
+    """Rows in a line without padding, told apart by where their positions begin anew."""
+    found: Sequences = Counter()
+    for batch in trainer.get_train_dataloader():
+        assert "attention_mask" not in batch
+        (ids,), (labels,), (places,) = (batch[one].tolist() for one in ("input_ids", "labels", "position_ids"))
+        begins = [at for at, place in enumerate(places) if place == 0]
+        for first, last in zip(begins, [*begins[1:], len(ids)], strict=True):
+            found[((tuple(ids[first:last]), tuple(label != -100 for label in labels[first:last])),)] += 1
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "method", "loss"), cases("sft"))
+def test_rows_without_padding_are_shown_as_they_train(bench: Bench, method: str, loss: str) -> None:
+    if refused(bench, method, loss):
+        return
+    for max_length, mode in CUTS:
+        config = bench.config(method, loss, max_length=max_length, mode=mode, padding_free=True)
+        expected = bench.shown(config)
+        if not expected:
+            continue
+        data = bench.prepared(config)
+        assert expected == lines_batched(bench.our_trainer(config, data))
+        assert data.supervised == sum(sum(flags) for (lane,) in expected.elements() for flags in lane[1:])
