@@ -4,6 +4,7 @@ const bar = element.querySelector(".tf-header");
 const model = bar.querySelector(".tf-model");
 const running = bar.querySelector(".tf-running");
 const langButton = bar.querySelector(".tf-lang");
+const notices = element.querySelector(".tf-notices");
 const themeButton = bar.querySelector(".tf-theme");
 
 bar.querySelector(".tf-chips").setAttribute("aria-label", say("app.status"));
@@ -40,6 +41,8 @@ const draw = (state) => {
   } else {
     model.replaceChildren(say("app.no_model"));
   }
+  const told = (state.notices || []).join("\n");
+  if (notices.textContent !== told) notices.textContent = told;
   const [text, kind] = busyWord(state);
   running.textContent = text;
   running.className = `tf-chip tf-running ${kind}`;

@@ -51,7 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
         argv = ["ui", *argv]
     try:
+        problems = _plug_in(argv)  # before the flags of their methods are read
         arguments = _parser(argv[0]).parse_args(underscored(argv))
+        arguments.problems = problems
         return arguments.run(arguments)
     except StudioError as error:
         print(f"{argv[0]}: {one_line(error)}", file=sys.stderr)
@@ -62,6 +64,20 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `launch.py runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _plug_in(argv: list[str]) -> list[ConfigError]:
+    """Load what installed packages and --plugin bring. The page starts without what cannot be loaded, a verb without
+    what no --plugin names; both say so."""
+    from studio.plugins import plug_in
+
+    early = Parser(prog="launch.py", add_help=False, allow_abbrev=False)
+    _add_plugin(early)
+    files = early.parse_known_args(argv[1:])[0].plugin
+    problems = plug_in(files, space=read_settings().mode == "space", strict=argv[0] != "ui")
+    for problem in problems:
+        print(f"{argv[0]}: {one_line(problem)}", file=sys.stderr)
+    return problems
 
 
 def _quieten() -> None:
@@ -100,7 +116,7 @@ def _ui(arguments: argparse.Namespace) -> int:
         if not (user and colon and password):
             raise ConfigError("--auth takes USER:PASS.")
         auth = (user, password)
-    services = build_services(settings)
+    services = build_services(settings, notices=tuple(arguments.problems))
     serve(services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth)
     return 0
 
@@ -315,6 +331,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
         sub.set_defaults(run=run)
         sub.add_argument("--workspace", metavar="DIR", help="where runs live (default: ~/tunefork)")
+        _add_plugin(sub)
         if name != "ui":
             sub.add_argument("--json", action="store_true", help="one JSON value on stdout")
         if name != "runs":
@@ -324,6 +341,13 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         if name == verb:  # only the asked verb's own arguments are worth their time
             {"ui": _add_ui, "chat": _add_chat, "score": _add_score, "runs": lambda _: None}.get(name, add_settings)(sub)
     return parser
+
+
+def _add_plugin(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--plugin", action="append", default=[], type=Path, metavar="FILE.py",
+        help="run this file, which brings a method, format, check or reward of yours; may be given several times",
+    )  # fmt: skip
 
 
 def _add_ui(sub: argparse.ArgumentParser) -> None:

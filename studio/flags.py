@@ -56,7 +56,7 @@ def add_settings(sub: argparse.ArgumentParser) -> None:
             metavar="VALUE",
             nargs="+" if many else "?" if field.annotation is bool else None,
             const="true" if field.annotation is bool else None,
-            help=words[dotted]["help"].replace("%", "%%"),
+            help=words.get(dotted, {"help": field.description or ""})["help"].replace("%", "%%"),
         )
 
 

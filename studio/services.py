@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from studio.data.previewed import Previewed
+from studio.errors import StudioError
 from studio.model.slot import ModelSlot
 from studio.runs.store import RunStore
 from studio.settings import Settings
@@ -74,6 +75,7 @@ class Services:
     inspector: Inspector
     previewed: Previewed
     warmth: Warmth
+    notices: tuple[StudioError, ...] = ()  # what the visitor should know from the start, such as a broken plugin
 
     @property
     def warmed(self) -> threading.Event:
@@ -85,7 +87,7 @@ class Services:
         return self.warmth.start()
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: Settings, *, notices: tuple[StudioError, ...] = ()) -> Services:
     """Make the workspace ready and put the parts together."""
     settings.prepare_workspace()
     store, slot, warmth = RunStore(settings.runs_dir), ModelSlot(settings), Warmth()
@@ -93,5 +95,5 @@ def build_services(settings: Settings) -> Services:
     inspector = Inspector(settings, ready=warmth.wait)
     return Services(
         settings=settings, store=store, slot=slot, worker=worker, inspector=inspector, previewed=Previewed(settings),
-        warmth=warmth,
+        warmth=warmth, notices=notices,
     )  # fmt: skip

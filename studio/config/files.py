@@ -99,8 +99,9 @@ def anchor(config: RunConfig) -> RunConfig:
     if adapter is not None and adapter.adapter_name_or_path:
         adapter = adapter.model_copy(update={"adapter_name_or_path": _folder(adapter.adapter_name_or_path)})
     method = config.method
-    if getattr(method, "ref_model_name_or_path", None):
-        method = method.model_copy(update={"ref_model_name_or_path": _model(method.ref_model_name_or_path)})
+    reference = getattr(method, "ref_model_name_or_path", None)
+    if reference:
+        method = method.model_copy(update={"ref_model_name_or_path": _model(reference)})
     data = data.model_copy(update={**sources, "mix": mix})
     return config.model_copy(update={"data": data, "model": model, "method": method, "adapter": adapter})
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Union
 
-from pydantic import BeforeValidator, Discriminator, model_validator
+from pydantic import Discriminator, PlainValidator, SerializeAsAny, TypeAdapter, model_validator
 
 from studio.config.adapter import AnyAdapter, LoraAdapter
 from studio.config.data import DataConfig
@@ -13,24 +14,41 @@ from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
 from studio.config.rules import RULES
 from studio.config.training import TrainingConfig
-from studio.methods import METHODS
+from studio.errors import ConfigError
+from studio.methods import METHODS, Method
 from studio.methods.sft import SFT
 from studio.section import Section, knob
 
 
-def _method(value: object) -> object:
-    """`method: sft` is short for `method: {type: sft}`; a mapping without a type is sft."""
+@cache
+def _union(kinds: tuple[type[Method], ...]) -> TypeAdapter[Method]:
+    """One of these methods, told apart by `type`."""
+    several: Any = Union
+    return TypeAdapter(Annotated[several[kinds], Discriminator("type")])
+
+
+def _method(value: object) -> Method:
+    """`method: sft` is short for `method: {type: sft}`; a mapping without a type is sft.
+
+    METHODS is read when a config is made, not when this file is: others may have added theirs.
+    """
     if isinstance(value, str):
-        return {"type": value}
-    if isinstance(value, dict) and "type" not in value:
-        return {"type": "sft", **value}
-    return value
+        value = {"type": value}
+    if isinstance(value, dict):
+        value = {"type": "sft", **value}
+        if value["type"] not in (*METHODS, None):
+            raise ValueError(
+                ConfigError(
+                    "method.type is {value}; there are: {choices}. A method from elsewhere needs its package "
+                    "installed, or its file named with --plugin.",
+                    value=repr(value["type"])[:60],
+                    choices=", ".join(METHODS),
+                )
+            )
+    return _union(tuple(METHODS.values())).validate_python(value)
 
 
-# `Union[...]` of one member collapses to that member, which needs no discriminator.
-_choices: Any = Union[tuple(METHODS.values())]  # noqa: UP007
-_union: Any = Annotated[_choices, Discriminator("type")] if len(METHODS) > 1 else _choices
-AnyMethod = Annotated[_union, BeforeValidator(_method)]
+AnyMethod = Annotated[SerializeAsAny[Method], PlainValidator(_method)]
 
 
 class RunConfig(Section):

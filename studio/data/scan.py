@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from studio.data.corpus import Corpus
 from studio.data.doctor import CHECKS, settle
 from studio.data.doctor.base import Chunk, Context, Marks
+from studio.data.foreign import foreign_code
+from studio.data.formats import FORMATS
 from studio.data.pipeline import Pipeline, Worked
 from studio.data.rendering import Remarks
 from studio.data.store import Arrays, Shard, TokenStore, joined, prune
@@ -372,6 +374,7 @@ def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBa
     from importlib.metadata import version
 
     parts = [{"table": one.table.identity, "format": one.mapped.format, "how": repr(one.how)} for one in corpus.parts]
+    theirs = foreign_code((method, *CHECKS.values(), *(FORMATS[one.mapped.format] for one in corpus.parts)))
     order = hashlib.sha256(corpus.part.tobytes() + corpus.row.tobytes()).hexdigest()
     said = {
         "version": [VERSION, SHARD_ROWS, *map(version, ("transformers", "tokenizers", "trl")), sorted(CHECKS)],
@@ -379,6 +382,7 @@ def scan_key(corpus: Corpus, *, method: Method, tokenizer: PreTrainedTokenizerBa
         "order": order,
         "method": [method.type, {name: getattr(method, name) for name in method.shapes_tokens}],
         "tokenizer": tokenizer_key(tokenizer),
+        **({"code": theirs} if theirs else {}),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
 

@@ -18,12 +18,14 @@ from filelock import FileLock, Timeout
 
 from studio.config import RunConfig
 from studio.config.files import build, dump, read_yaml
+from studio.config.model import STARTER
 from studio.errors import ConfigError, WorkspaceError
 from studio.methods import METHODS
 from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
 
 Status = Literal["running", "finished", "stopped", "failed", "interrupted"]
 RUN_YAML, LOCK, STOP, ADAPTER, MODEL, CHECKPOINTS = "run.yaml", "lock", "stop", "adapter", "model", "checkpoints"
+UNREAD = "?"  # what a run's file does not tell
 GRACE = 20.0  # seconds between making a run's directory and taking its lock
 WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 
@@ -44,12 +46,25 @@ class RunRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     has_adapter: bool = False
+    problem: ConfigError | None = None  # why its settings cannot be used
     turns: bool = True  # whether its rows were conversations, not plain text
 
     @property
     def answers(self) -> bool:
         """Whether what was trained answers in words."""
         return self.method not in METHODS or METHODS[self.method].chats
+
+    @property
+    def foreign(self) -> WorkspaceError | None:
+        """A sentence where the run's settings cannot be used here, as those of a plugin that is gone: what the run left
+        is still seen."""
+        if self.problem is None:
+            return None
+        return WorkspaceError(
+            "The run {run} cannot be set up again here: {problem} Its curve and settings are still to be seen.",
+            run=self.run_id,
+            problem=self.problem,
+        )
 
     @property
     def saved(self) -> Path | None:
@@ -210,12 +225,15 @@ def _read(folder: Path) -> RunRecord:
     started = next((event for event in head if event["kind"] == "started"), {})
     failed = next((event for event in tail if event["kind"] == "failed"), None)
     status, error = _status(folder, tail), failed.get("message") if failed else None
-    name, method, model = folder.name, "?", "?"
+    name, method, model = folder.name, UNREAD, UNREAD
+    problem: ConfigError | None = None
     try:
-        config = build(read_yaml(folder / RUN_YAML), name=RUN_YAML)
-        name, method, model = config.name or name, config.method.type, config.model.model_name_or_path
+        data = read_yaml(folder / RUN_YAML)
+        name, method, model = _named(data, folder.name)
+        build(data, name=RUN_YAML)
     except ConfigError as broken:
-        status, error = "failed", str(broken)
+        problem, error = broken, error or str(broken)
+        status = status if tail else "failed"
     return RunRecord(
         run_id=folder.name,
         path=folder,
@@ -228,9 +246,18 @@ def _read(folder: Path) -> RunRecord:
         total_steps=started.get("total_steps"),
         metrics=_metrics(tail),
         error=error,
+        problem=problem,
         has_adapter=(folder / ADAPTER / "adapter_model.safetensors").is_file(),
         turns=bool(started.get("turns", True)),
     )
+
+
+def _named(data: dict[str, Any], folder: str) -> tuple[str, str, str]:
+    """Name, method and model of a run's file, whether or not its method is installed."""
+    chosen, model = data.get("method") or {}, data.get("model") or {}
+    method = chosen if isinstance(chosen, str) else chosen.get("type", "sft") if isinstance(chosen, dict) else UNREAD
+    named = model.get("model_name_or_path", STARTER) if isinstance(model, dict) else UNREAD
+    return str(data.get("name") or folder), str(method), str(named)
 
 
 def _status(folder: Path, tail: list[Event]) -> Status:

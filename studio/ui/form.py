@@ -36,7 +36,7 @@ class Form:
             key = f"{room}.{name}"
         settings: dict[str, Any] = {
             "label": self.label(key),
-            "info": self.help(key),
+            "info": self.help(key) or field.description,
             "elem_id": f"{section or 'run'}-{name}",
             "value": to_widget(field.default),
             "interactive": True,
@@ -63,12 +63,14 @@ class Form:
         return gr.Textbox(**{**settings, "value": _line(settings["value"]), "max_lines": 1, **changes})
 
     def label(self, key: str) -> Any:
-        """What the setting is called."""
-        return self.i18n(f"knobs.{key}.label")
+        """What the setting is called; its own name where the texts have none for it, as for somebody else's method."""
+        text = f"knobs.{key}.label"
+        return self.i18n(text) if text in flat_words("en") else key.rpartition(".")[2]
 
     def help(self, key: str) -> Any:
-        """One line about it for a first-timer."""
-        return self.i18n(f"knobs.{key}.help")
+        """One line about it for a first-timer; None where the texts have none."""
+        text = f"knobs.{key}.help"
+        return self.i18n(text) if text in flat_words("en") else None
 
     def choices(self, key: str, values: tuple[Any, ...], *, optional: bool = False) -> list[tuple[Any, Any]]:
         """(label, value) for each value; a label from the texts where there is one, else the value itself."""

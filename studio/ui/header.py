@@ -10,6 +10,7 @@ from studio.errors import StudioError
 from studio.settings import ASSETS
 from studio.ui.guard import here
 from studio.ui.loader import Loader
+from studio.ui.words import translate
 
 if TYPE_CHECKING:
     from studio.services import Services
@@ -23,7 +24,8 @@ TEMPLATE = """
   <span class="tf-push"></span>
   <button type="button" class="tf-chip tf-button tf-lang"></button>
   <button type="button" class="tf-chip tf-button tf-theme">◐</button>
-</div>"""  # noqa: E501
+</div>
+<p class="tf-notices" role="alert"></p>"""  # noqa: E501
 
 TICK = "const draw = () => window.TUNEFORK.tick('NAME', props.value === 'yes'); watch('value', draw); draw();"
 
@@ -47,6 +49,7 @@ def status_of(services: Services, loader: Loader) -> dict[str, Any]:
         "model": None,
         "holder": slot.holder,
         "training": training_of(services),
+        "notices": [translate(here(), one) for one in services.notices],
         **loader.state(here()),
     }
     if loaded is not None:

@@ -42,7 +42,8 @@ def shown_blocks(
     from studio.training.stage import stage
 
     staged = stage(config, settings)
-    prepared, method = staged.prepared, config.method
+    prepared = staged.prepared
+    method: Any = config.method
     cut: Any = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
     total = method.sequences(prepared.lengths, max_length=config.training.max_length)
     holding: int | None = 0

@@ -38,7 +38,8 @@ class Slot:
 def services(slot: Slot) -> Any:
     warmed = threading.Event()
     warmed.set()
-    return SimpleNamespace(slot=slot, warmed=warmed, worker=SimpleNamespace(current=None), store=None)
+    worker = SimpleNamespace(current=None)
+    return SimpleNamespace(slot=slot, warmed=warmed, worker=worker, store=None, notices=())
 
 
 def finish(loader: Loader, slot: Slot) -> None:

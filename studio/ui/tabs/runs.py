@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from studio.runs import RunRecord
-from studio.ui.guard import guard, here
+from studio.ui.guard import guard, here, sentence
 from studio.ui.page import Page
 from studio.ui.plots import live_plot, script, watch
 from studio.ui.words import say
@@ -85,7 +85,7 @@ def listed(runs: Sequence[RunRecord], chosen: str | None) -> str:
 
 def _wire(page: Page, parts: Parts) -> None:
     services, quiet = page.services, {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [parts.listing, parts.opened, parts.chosen, parts.text, parts.chat, parts.note, parts.plot]
+    shown = [parts.listing, parts.opened, parts.chosen, parts.text, parts.load, parts.chat, parts.note, parts.plot]
 
     @guard
     def refresh(chosen: str) -> dict[Component, Any]:
@@ -117,11 +117,13 @@ def _show(services: Services, parts: Parts, chosen: str | None, *, force: bool =
         return {**answer, parts.opened: gr.update(visible=False)}
     answer[parts.chat] = gr.update(interactive=record.saved is not None)
     if force or record.run_id != chosen:
+        foreign = record.foreign
         answer |= {
             parts.opened: gr.update(visible=True),
             parts.chosen: record.run_id,
             parts.text: record.yaml_text(),
-            parts.note: gr.update(visible=False),
+            parts.note: gr.update(value=sentence(foreign) if foreign else "", visible=foreign is not None),
+            parts.load: gr.update(interactive=foreign is None),
             parts.plot: watch(record.run_id),
         }
     return answer
