@@ -9,7 +9,7 @@ from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, 
 from studio.methods.encoding import Encoder
 from studio.methods.gaps import measures_gaps
 from studio.methods.pairs import answer_lanes, build, keeps_an_answer, with_answers, without_cuts
-from studio.methods.scoring import adapter_for_scores, in_float32, scoring_model
+from studio.methods.scoring import adapter_for_scores, scoring_model
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Reward(Method):
             model=model,
             peft_config=None if config is None else adapter_for_scores(config, model, heads),
         )
-        if config is not None:
-            in_float32(trainer.model, base_dtype=parts.model.dtype)
+        for name in heads:
+            getattr(model, name).float()  # TRL rounds what is trained beside a quantized base
         return trainer
 
     def argument_types(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _KEPT = (
     "name_or_path",
 )  # fmt: skip
 
+KEEPS_FLOAT32 = "kept_in_float32"  # on a model: the modules of it that are saved as they were trained
 _SAVED_BY_PEFT = ("classifier", "score")  # for this task, whatever the config says
 
 
@@ -50,6 +51,7 @@ def scoring_model(model: PreTrainedModel, *, seed: int) -> tuple[PreTrainedModel
     for name in _KEPT:
         if name in vars(model):
             setattr(made, name, vars(model)[name])
+    setattr(made, KEEPS_FLOAT32, heads)
     made.train(model.training)
     return made, heads
 
@@ -73,24 +75,6 @@ def _in_own_dtype(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if getattr(value, "is_floating_point", lambda: False)() else value
-
-
-def in_float32(model: nn.Module, *, base_dtype: torch.dtype) -> None:
-    """Everything an adapter trains, also where TRL has rounded it (beside a quantized base). A module that is trained
-    whole gives its results in the base's precision, with which the layers behind it go on."""
-    import torch
-    from peft.utils.other import ModulesToSaveWrapper
-
-    half = (torch.float16, torch.bfloat16)
-    for wrapper in [one for one in model.modules() if isinstance(one, ModulesToSaveWrapper)]:
-        for module in wrapper.modules_to_save.values():
-            if any(one.dtype in half for one in module.parameters()):
-                module.float()
-                module.register_forward_pre_hook(_in_own_dtype)
-                module.register_forward_hook(lambda _, __, given: _cast(given, base_dtype))
-    for parameter in model.parameters():
-        if parameter.requires_grad and parameter.dtype in half:
-            parameter.data = parameter.data.float()
 
 
 def adapter_for_scores(config: PeftConfig, model: PreTrainedModel, heads: tuple[str, ...]) -> PeftConfig:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from studio.adapters.base import without_expected
 from studio.errors import ModelError
-from studio.methods.scoring import in_float32, scoring_model
+from studio.methods.scoring import scoring_model
 from studio.model.adapter_file import AdapterFile, loaded_config, read_adapter
 from studio.model.folder import explained, weight_files
 from studio.model.load import LoadedModel, load_model
+from studio.model.precision import train_in_float32
 from studio.model.share import private_copy, shared_copy
 from studio.settings import Settings
 
@@ -43,20 +44,21 @@ def attached(base: LoadedModel, folder: Path, *, scores: bool = False) -> PeftMo
     _check_rows(adapter, base)
     with explained("adapter", name=name), without_expected(adapter.kind):
         model = shared_copy(base.model)
-        kind: type[PeftModel] = PeftModelForCausalLM
+        config, kind = loaded_config(adapter), PeftModelForCausalLM
         if scores:
             model, kind = scoring_model(model, seed=0)[0], PeftModelForSequenceClassification
+            config.inference_mode = False  # what was trained is brought to float32, as it was in training
         try:
             # PEFT's `low_cpu_mem_usage` would round float32 adapters to the base's bfloat16 on their way.
             with torch.random.fork_rng(devices=[]):  # its first values are drawn, and then replaced
-                adapted = kind(model, loaded_config(adapter))
+                adapted = kind(model, config)
         except ValueError as error:  # modules that this base does not have
             raise _wrong_base(adapter, base) from error
         expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         if {key: tuple(tensor.shape) for key, tensor in expected.items()} != adapter.shapes:
             raise _wrong_base(adapter, base)
         if scores:
-            in_float32(adapted, base_dtype=base.model.dtype)
+            train_in_float32(adapted)
         adapted.load_adapter(name, "default", is_trainable=False, torch_device=str(base.model.device))
         adapted.requires_grad_(False)
         adapted.eval()

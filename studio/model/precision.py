@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from studio.methods.scoring import KEEPS_FLOAT32
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -30,6 +32,17 @@ def train_in_float32(model: nn.Module) -> int:
         count += len(low)
         module.forward = _in_float32(module.forward, outside)
     return count
+
+
+def back_to(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A model in the type its weights were loaded in, in place, but for the modules that it keeps in float32."""
+    kept = getattr(model, KEEPS_FLOAT32, ())
+    if not kept:
+        return model.to(dtype)
+    for name, child in model.named_children():
+        if name not in kept:
+            child.to(dtype)
+    return model
 
 
 def _in_float32(forward: Any, outside: torch.dtype) -> Any:

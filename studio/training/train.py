@@ -24,6 +24,7 @@ from studio.errors import RunFailed, StudioError
 from studio.model.adapter import is_beside
 from studio.model.hardware import threads_for
 from studio.model.memory import describe
+from studio.model.precision import back_to
 from studio.model.reference import check_reference
 from studio.model.slot import ModelSlot
 from studio.runs.events import EventLog, Listener
@@ -223,7 +224,7 @@ def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, beside: bool,
         model.save_pretrained(str(made), **options)
         shutil.rmtree(initial, ignore_errors=True)
     else:
-        model.to(getattr(torch, dtype)).save_pretrained(str(made))
+        back_to(model, getattr(torch, dtype)).save_pretrained(str(made))
     staged.tokenizer.save_pretrained(str(made))
     if target.exists():
         shutil.rmtree(target)

@@ -8,7 +8,8 @@ import pytest
 
 from studio.config.files import build
 from studio.methods.gaps import figures, perplexity
-from studio.methods.scoring import in_float32, scoring_model
+from studio.methods.scoring import scoring_model
+from studio.model.precision import train_in_float32
 from studio.model.slot import ModelSlot
 from studio.settings import Settings
 
@@ -33,7 +34,7 @@ def test_what_is_trained_is_float32_over_a_half_precision_base(settings: Setting
     half = model.dtype
     config = LoraConfig(task_type="SEQ_CLS", target_modules=["q_proj"], modules_to_save=["embed_tokens", *heads])
     adapted = get_peft_model(model, config)
-    in_float32(adapted, base_dtype=half)
+    train_in_float32(adapted)
     trained = {name: one for name, one in adapted.named_parameters() if one.requires_grad}
     assert {one.dtype for one in trained.values()} == {torch.float32}
     assert any("embed_tokens" in name for name in trained) and any("score" in name for name in trained)
