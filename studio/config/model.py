@@ -22,6 +22,7 @@ class ModelConfig(Section):
     device_map: str = knob("auto", pattern=r"^(auto|cpu|balanced|cuda(:\d+)?|mps)$")
     quantization: Literal["none", "8-bit", "4-bit"] = knob("none")
     attn_implementation: str | None = knob(None, advanced=True, pattern=r"^[a-z][a-z0-9_]*$")
+    use_unsloth: bool = knob(False, advanced=True)
     merged_adapters: Names = knob((), advanced=True)  # ids of runs, or folders: merged into the base as it is loaded
     # auto, a name, a file, or the text of a template: studio/model/templates/choose.py tells them apart
     chat_template: str = knob(AUTO, advanced=True)

@@ -165,6 +165,20 @@ def continuing_needs_a_beside(config: Sections) -> ConfigError | None:
     return None
 
 
+def unsloth_trains_lora(config: Sections) -> ConfigError | None:
+    """Its kernels know LoRA at linear layers of a model that writes."""
+    adapter = config.adapter
+    if not config.model.use_unsloth:
+        return None
+    plain = isinstance(adapter, LoraAdapter) and adapter.init_lora_weights == "default" and not adapter.use_dora
+    if not plain or not config.method.chats or config.model.merged_adapters:
+        return ConfigError(
+            "model.use_unsloth trains plain LoRA of a model that writes: adapter.type lora with init_lora_weights "
+            "default and without use_dora, no method reward, no model.merged_adapters. Set these so, or turn it off."
+        )
+    return None
+
+
 def merging_needs_plain_weights(config: Sections) -> ConfigError | None:
     if config.model.merged_adapters and config.model.quantization != "none":
         return ConfigError(
@@ -312,6 +326,7 @@ RULES: tuple[Rule, ...] = (
     moved_weights_have_no_reference,
     continuing_needs_a_beside,
     continuing_keeps_its_reference,
+    unsloth_trains_lora,
     merging_needs_plain_weights,
     steps_need_a_number,
     best_needs_evaluation,

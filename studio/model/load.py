@@ -17,6 +17,7 @@ from studio.model.new_tokens import added_to, give_rows
 from studio.model.progress import Progress, quiet, without_bars
 from studio.model.shape import check_attention, count_parameters, shape_of_folder
 from studio.model.tokenizer import check_ids, load_tokenizer, tokenizer_notes
+from studio.model.unsloth import load_fast
 from studio.settings import Settings
 
 __all__ = [
@@ -64,8 +65,11 @@ def load_model(config: ModelConfig, settings: Settings, *, progress: Progress | 
     dtype = hardware.choose_dtype(config.dtype, device, stored_dtype(files), parameters=parameters)
     _fits(parameters, dtype, config=config, device=device)
     say(f"Loading {name} ({parameters / 1e6:.0f} M parameters).", None)
-    model, info = _from_pretrained(folder, config, settings, dtype=dtype)
-    _covers(info, name=name)
+    if config.use_unsloth:
+        model = load_fast(folder, config, dtype=dtype, length=None)
+    else:
+        model, info = _from_pretrained(folder, config, settings, dtype=dtype)
+        _covers(info, name=name)
     if config.merged_adapters:
         model = with_merged(model, config.merged_adapters, settings)
     parameters += give_rows(model, added_to(tokenizer))

@@ -17,6 +17,7 @@ from studio.model.new_tokens import added_to, rows_for
 from studio.model.shape import check_attention, count_parameters, shape_of
 from studio.model.templates.choose import choose
 from studio.model.tokenizer import load_tokenizer, tokenizer_notes
+from studio.model.unsloth import check_unsloth
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def describe(config: ModelConfig, settings: Settings) -> ModelFacts:
     here = folder_here(config, settings)
     if here is not None:
         weight_files(here, name=config.model_name_or_path)  # what is missing or cut is said now, not after Start
+    if config.use_unsloth:
+        check_unsloth()
     for name in config.merged_adapters:
         read_adapter(find_adapter(name, settings))
     if config.attn_implementation:

@@ -19,6 +19,7 @@ from studio.model.first_values import batches_of, put_first_values, remember
 from studio.model.precision import train_in_float32
 from studio.model.reference import load_reference
 from studio.model.slot import ModelSlot
+from studio.model.unsloth import with_fast_adapter
 from studio.runs.events import EventLog
 from studio.runs.store import CHECKPOINTS
 from studio.training.arguments import steps_of, trainer_arguments
@@ -50,24 +51,22 @@ def build(
     rests = config.method.rests or (adapter is not None and adapter.rests)
     record = RecordCallback(log, run_dir, device=loaded.device, rests=rests)
     before = None if adapter is None else start_of(adapter, slot.settings)
-    model = _trainee(adapter, slot)
-    prepared = staged.prepared
-    reference = load_reference(config, slot.settings, base=loaded)
     if getattr(config.method, "precompute_ref_log_probs", False):
         log.tell("phase", "Reading the rows with the reference model", phase="reference")
+    model, adapted = _model(config, slot, staged=staged, before=before)
     parts = Parts(
         model=model,
         tokenizer=staged.tokenizer,
-        train=prepared.train,
-        eval=prepared.eval,
-        peft_config=_peft_config(config, model, staged=staged, before=before),
+        train=staged.prepared.train,
+        eval=staged.prepared.eval,
+        peft_config=adapted,
         arguments=trainer_arguments(
-            config, device=loaded.device, dtype=loaded.dtype, has_eval=prepared.eval is not None
+            config, device=loaded.device, dtype=loaded.dtype, has_eval=staged.prepared.eval is not None
         ),
         output_dir=run_dir / CHECKPOINTS,
         device=loaded.device,
         callbacks=(record, *_early_stop(config), *(() if adapter is None else adapter.callbacks())),
-        reference=reference,
+        reference=load_reference(config, slot.settings, base=loaded),
         scorer=load_judge(config, slot),
     )
     with without_expected(None if adapter is None else type(adapter)):
@@ -117,13 +116,20 @@ def _trainee(adapter: Adapter | None, slot: ModelSlot) -> PreTrainedModel:
     return model
 
 
-def _peft_config(
-    config: RunConfig, model: PreTrainedModel, *, staged: Stage, before: AdapterFile | None
-) -> PeftConfig | None:
-    if config.adapter is None or not config.adapter.beside:
-        return None
-    steps = steps_of(config.training, sequences_of(config, staged.prepared))
-    return peft_config(config.adapter, model, total_steps=steps, before=before)
+def _model(
+    config: RunConfig, slot: ModelSlot, *, staged: Stage, before: AdapterFile | None
+) -> tuple[PreTrainedModel, PeftConfig | None]:
+    """What is trained, and the adapter that a trainer has still to put on it."""
+    adapter, training = config.adapter, config.training
+    model = _trainee(adapter, slot)
+    if adapter is None or not adapter.beside:
+        return model, None
+    steps = steps_of(training, sequences_of(config, staged.prepared))
+    wanted = peft_config(adapter, model, total_steps=steps, before=before)
+    if not config.model.use_unsloth:
+        return model, wanted
+    checkpointing = training.gradient_checkpointing
+    return with_fast_adapter(model, wanted, seed=training.seed, checkpointing=checkpointing), None
 
 
 def _early_stop(config: RunConfig) -> Iterator[TrainerCallback]:

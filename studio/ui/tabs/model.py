@@ -77,9 +77,12 @@ def _choices(page: Page) -> dict[str, Any]:
             choices=form.choices("model.attn_implementation", ATTENTION),
         )  # fmt: skip
         merged = form.widget("model", "merged_adapters")
+        unsloth = form.widget("model", "use_unsloth")
     draft.join(("model.model_name_or_path",), (kind, named), read=_read_name, show=_show_name)
-    fields = {"revision": revision, "dtype": dtype, "device_map": device,
-              "quantization": quantization, "attn_implementation": attention, "merged_adapters": merged}  # fmt: skip
+    fields = {
+        "revision": revision, "dtype": dtype, "device_map": device, "quantization": quantization,
+        "attn_implementation": attention, "merged_adapters": merged, "use_unsloth": unsloth,
+    }  # fmt: skip
     for name, widget in fields.items():
         draft.add("model", name, widget)
     both = {"chat_template": template.choice, "add_template_tokens": template.tokens}
@@ -128,6 +131,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
             "attn_implementation",
             "chat_template",
             "add_template_tokens",
+            "use_unsloth",
         )
     ]
     events = [one.input for one in picked]
