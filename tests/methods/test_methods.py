@@ -19,7 +19,8 @@ from studio.methods.dpo import LossType
 from studio.methods.encoding import encoder_of
 from studio.methods.rewards import REWARDS
 
-OURS = {"type", "reward_funcs", "reward_pattern", "reward_length", "reward_json_schema", "reference_column"}
+OURS = {"type", "reward_funcs", "reference_column"}
+OURS |= {f"reward_{field}" for reward in REWARDS.values() for field in reward.model_fields}
 REFERENCE = {"ref_model_name_or_path"}  # which TRL is given loaded
 OURS_ALONE = {"dpo": REFERENCE, "kto": REFERENCE, "orpo": {"completion_only_loss"}}
 SAMPLES: dict[DatasetType, dict[str, Any]] = {
