@@ -12,7 +12,7 @@ from studio.methods.base import Sample
 from studio.runs.events import EventLog
 
 MOST_MOMENTS = 100  # in a run, however often it logs
-LONGEST = 4000  # characters of a text
+LONGEST = 2000  # characters of a text
 
 
 class SampleCallback(TrainerCallback):

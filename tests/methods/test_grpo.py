@@ -96,7 +96,7 @@ def test_a_long_run_shows_a_hundred_moments(tmp_path: Path) -> None:
             callback.on_log(None, SimpleNamespace(global_step=step, max_steps=1000), None, logs={"loss": 0.1})
             callback.on_log(None, SimpleNamespace(global_step=step, max_steps=1000), None, logs={"eval_loss": 0.1})
     found = read_events(tmp_path / "events.jsonl")[0]
-    assert len(found) == 100 and all(len(one["policy"]) == 4000 for one in found)
+    assert len(found) == 100 and all(len(one["policy"]) == 2000 for one in found)
 
 
 def test_full_fine_tuning_is_measured_against_a_copy_that_is_not_loaded_again(
