@@ -165,6 +165,18 @@ def continuing_needs_a_beside(config: Sections) -> ConfigError | None:
     return None
 
 
+def heads_are_saved(config: Sections) -> ConfigError | None:
+    """A head for scores is saved among an adapter's whole modules."""
+    adapter = config.adapter
+    if config.method.chats or adapter is None or "modules_to_save" in type(adapter).model_fields:
+        return None
+    return ConfigError(
+        "Method {method} trains a head for scores, which adapter.type {type} cannot save. Set adapter.type: lora.",
+        method=config.method.type,
+        type=adapter.type,
+    )
+
+
 def unsloth_trains_lora(config: Sections) -> ConfigError | None:
     """Its kernels know LoRA at linear layers of a model that writes."""
     adapter = config.adapter
@@ -326,6 +338,7 @@ RULES: tuple[Rule, ...] = (
     moved_weights_have_no_reference,
     continuing_needs_a_beside,
     continuing_keeps_its_reference,
+    heads_are_saved,
     unsloth_trains_lora,
     merging_needs_plain_weights,
     steps_need_a_number,

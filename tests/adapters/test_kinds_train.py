@@ -13,7 +13,7 @@ from studio.config.files import build
 from studio.model.adapter import count_trainable
 from studio.model.slot import ModelSlot
 from studio.runs import RunStore
-from studio.settings import ASSETS, Settings
+from studio.settings import Settings
 from studio.training.train import train
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -58,20 +58,6 @@ def logits(model: Any, tokenizer: Any) -> Any:
     ids = tokenizer("What is the capital of France? Answer in a word.", return_tensors="pt").input_ids
     with torch.inference_mode():
         return model(ids).logits.float()
-
-
-@pytest.fixture(scope="session")
-def untied(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The starter with an output layer of its own."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = str(tmp_path_factory.mktemp("models") / "untied")
-    model = AutoModelForCausalLM.from_pretrained(ASSETS / "starter")
-    model.config.tie_word_embeddings = False
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(ASSETS / "starter").save_pretrained(folder)
-    return folder
 
 
 def test_every_kind_is_here() -> None:
