@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from studio.adapters.base import Adapter, Layers, Start
+from studio.adapters.base import Adapter, Layers, Quantization, Start
 from studio.errors import ConfigError
 from studio.section import knob
 
@@ -22,6 +22,7 @@ class TrainableTokensAdapter(Adapter):
     token_indices: Layers = knob(())
 
     peft_type: ClassVar[str] = "TRAINABLE_TOKENS"
+    quantizations: ClassVar[tuple[Quantization, ...]] = ("none",)
     saved: ClassVar[Mapping[str, str]] = {"token_indices": "layers"}
     rests: ClassVar[bool] = True
     trains_new_tokens: ClassVar[bool] = True
