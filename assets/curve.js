@@ -1,5 +1,5 @@
 // Draws the curves of one run on their canvases and reads a point under the pointer. Follows live.js, precedes plot.js,
-// whose `run`, `view` and `ui` it draws.
+// whose `run`, `view` and `ui` it draws. A curve is {name, colour, dashed, points, evals}, a point {step, at, value}.
 
 const FIGURES = ["step", "epoch", "time", "tokens", "loss", "accuracy", "norm", "rate", "speed", "memory", "mean"];
 const [STEP, EPOCH, TIME, TOKENS, LOSS, ACCURACY, NORM, RATE, SPEED, MEMORY, MEAN] = FIGURES.keys();
@@ -19,19 +19,40 @@ function prepare(canvas) {
   return { pen, width: box.width, height: box.height };
 }
 
-function smoothed(column) {
-  const points = [];
-  let [sum, weights, step] = [0, 0, 0];
-  for (const row of run.rows) {
-    const raw = column === LOSS && row.length > MEAN ? row[MEAN] ?? row[column] : row[column];
-    if (raw === null) continue;
-    const weight = view.smooth ** Math.max(1, row[STEP] - step); // thinned rows stand for several steps
+const PALETTE = ["pine", "amber", "base", "red", "ink", "dim"];
+const BASICS = ["loss", "accuracy"];
+const available = () => BASICS.filter((key) => key === "loss" || run.rows.some((row) => row[ACCURACY] !== null))
+  .concat(Object.keys(run.lines));
+const shown = () => (available().includes(view.series) ? view.series : "loss");
+const isLog = () => view.log && BASICS.includes(shown()); // rewards and margins may be below zero
+
+function curvesNow() { // what is drawn, its points placed on the axis
+  const fits = (point) => valid(point.value) && point.at !== null && point.at !== undefined;
+  const placed = ([step, value]) => ({ step, at: alongStep(step), value });
+  if (!BASICS.includes(shown())) {
+    return Object.entries(run.lines[shown()]).map(([name, line], index) => ({
+      name, colour: PALETTE[index % PALETTE.length], dashed: index >= PALETTE.length,
+      points: line.points.map(placed).filter(fits), evals: line.evals.map(placed).filter(fits) }));
+  }
+  const column = shown() === "loss" ? LOSS : ACCURACY;
+  const evalName = column === LOSS ? "eval_loss" : "eval_mean_token_accuracy";
+  const points = run.rows.map((row) => ({
+    step: row[STEP], at: along(row), value: row[column],
+    mean: column === LOSS && row.length > MEAN ? row[MEAN] : null })); // of the rows that a thinned one stands for
+  const evals = run.evals.map((note) => placed([note.step, note[evalName]]));
+  return [{ name: shown(), colour: "pine", dashed: false, points: points.filter(fits), evals: evals.filter(fits) }];
+}
+
+function smoothed(points) {
+  let [sum, weights, before] = [0, 0, 0];
+  return points.map((point) => {
+    const raw = point.mean ?? point.value;
+    const weight = view.smooth ** Math.max(1, point.step - before); // thinned rows stand for several steps
     sum = weight * sum + (1 - weight) * raw;
     weights = weight * weights + (1 - weight); // so that the first points do not hold the line back
-    step = row[STEP];
-    points.push([row, weights ? sum / weights : raw]);
-  }
-  return points;
+    before = point.step;
+    return { ...point, value: weights ? sum / weights : raw };
+  });
 }
 
 const axisColumn = () => ({ step: STEP, epoch: EPOCH, tokens: TOKENS, time: TIME })[view.axis];
@@ -74,18 +95,18 @@ function logTicks(low, high) {
 }
 
 function frame(width, height, values) { // the two scales
-  const positive = view.log ? values.filter((value) => value > 0) : values;
+  const positive = isLog() ? values.filter((value) => value > 0) : values;
   let [low, high] = positive.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   if (!Number.isFinite(low)) [low, high] = [0.1, 1];
-  const room = view.log ? 1.08 : Math.max((high - low) * 0.07, Math.abs(high) * 0.01, 1e-9);
-  [low, high] = view.log ? [low / room, high * room] : [low < room * 2 && low >= 0 ? 0 : low - room, high + room];
-  const span = view.log ? Math.log(high / low) : high - low;
+  const room = isLog() ? 1.08 : Math.max((high - low) * 0.07, Math.abs(high) * 0.01, 1e-9);
+  [low, high] = isLog() ? [low / room, high * room] : [low < room * 2 && low >= 0 ? 0 : low - room, high + room];
+  const span = isLog() ? Math.log(high / low) : high - low;
   const start = view.axis === "step" ? 0 : along(run.rows[0]) ?? 0;
   const end = Math.max(reach(), start + 1e-9);
   return {
     low, high, start, end,
     x: (value) => MARGIN.left + (value - start) / (end - start) * (width - MARGIN.left - MARGIN.right),
-    y: (value) => height - MARGIN.bottom - (view.log ? Math.log(Math.max(value, low) / low) : value - low) / span
+    y: (value) => height - MARGIN.bottom - (isLog() ? Math.log(Math.max(value, low) / low) : value - low) / span
       * (height - MARGIN.top - MARGIN.bottom),
   };
 }
@@ -103,7 +124,7 @@ function drawGrid(pen, scale, width, height) {
   pen.lineWidth = 1;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  for (const tick of view.log ? logTicks(scale.low, scale.high) : niceTicks(scale.low, scale.high, 5)) {
+  for (const tick of isLog() ? logTicks(scale.low, scale.high) : niceTicks(scale.low, scale.high, 5)) {
     const y = Math.round(scale.y(tick)) + 0.5;
     pen.beginPath();
     pen.moveTo(MARGIN.left, y);
@@ -121,16 +142,18 @@ function drawGrid(pen, scale, width, height) {
   }
 }
 
-function trace(pen, points, { stroke, width, alpha = 1 }) {
+function trace(pen, points, { stroke, width, alpha = 1, dashed = false }) {
+  pen.setLineDash(dashed ? [6, 4] : []);
   pen.beginPath();
   points.forEach(([x, y], index) => (index ? pen.lineTo(x, y) : pen.moveTo(x, y)));
   Object.assign(pen, { strokeStyle: stroke, lineWidth: width, globalAlpha: alpha, lineJoin: "round" });
   pen.stroke();
+  pen.setLineDash([]);
   if (points.length === 1) { pen.fillStyle = stroke; pen.fillRect(points[0][0] - 1.5, points[0][1] - 1.5, 3, 3); }
   pen.globalAlpha = 1;
 }
 
-const valid = (value) => value !== null && value !== undefined && (!view.log || value > 0);
+const valid = (value) => value !== null && value !== undefined && (!isLog() || value > 0);
 
 function draw({ solid = false } = {}) {
   for (const spark of Object.values(ui.sparks)) drawSpark(spark);
@@ -138,35 +161,36 @@ function draw({ solid = false } = {}) {
   if (!area) return;
   const { pen, width, height } = area;
   if (solid) { pen.fillStyle = colour("card"); pen.fillRect(0, 0, width, height); }
-  const column = view.series === "loss" ? LOSS : ACCURACY;
-  const rows = run.rows.filter((row) => valid(row[column]) && along(row) !== null);
-  if (!rows.length) return;
-  const evalName = column === LOSS ? "eval_loss" : "eval_mean_token_accuracy";
-  const evals = run.evals.filter((note) => valid(note[evalName]));
-  const scale = frame(width, height, [...rows.map((row) => row[column]), ...evals.map((note) => note[evalName])]);
-  const at = (row, value) => [scale.x(along(row)), scale.y(value)];
+  const curves = curvesNow();
+  const values = curves.flatMap((curve) => [...curve.points, ...curve.evals].map((point) => point.value));
+  if (!run.rows.length || !values.length) return;
+  const scale = frame(width, height, values);
   drawGrid(pen, scale, width, height);
-  const raw = rows.map((row) => at(row, row[column]));
-  trace(pen, raw, { stroke: colour("pine"), width: view.smooth ? 1 : 1.6, alpha: view.smooth ? 0.35 : 1 });
-  if (view.smooth) {
-    const line = smoothed(column).filter(([row, value]) => valid(value) && along(row) !== null);
-    trace(pen, line.map(([row, value]) => at(row, value)), { stroke: colour("pine"), width: 2 });
-  }
+  for (const curve of curves) drawCurve(pen, scale, curve);
   for (const tick of run.ticks) {
     const x = scale.x(alongStep(tick.step));
     pen.fillStyle = colour("ink");
     pen.fillRect(x - 1, height - MARGIN.bottom + 1, 2, 6);
   }
   if (run.status === "running") drawNow(pen, scale.x(along(last(run.rows))), height);
-  for (const note of evals) {
+  ui.hit = { scale, rows: run.rows.filter((row) => along(row) !== null), curves };
+  if (hover) drawHover(pen, height);
+}
+
+function drawCurve(pen, scale, { name, colour: key, dashed, points, evals }) {
+  const at = ({ at: place, value }) => [scale.x(place), scale.y(value)];
+  const [stroke, smooth] = [colour(key), view.smooth > 0];
+  trace(pen, points.map(at), { stroke, dashed: dashed && !smooth, width: smooth ? 1 : 1.6, alpha: smooth ? 0.35 : 1 });
+  if (smooth) trace(pen, smoothed(points).filter(({ value }) => valid(value)).map(at), { stroke, dashed, width: 2 });
+  if (!points.length) trace(pen, evals.map(at), { stroke, dashed, width: 1.6 }); // evaluations alone have this figure
+  const edge = BASICS.includes(name) ? colour("amber") : stroke;
+  for (const [x, y] of evals.map(at)) {
     pen.beginPath();
-    pen.arc(scale.x(alongStep(note.step)), scale.y(note[evalName]), 4, 0, Math.PI * 2);
-    Object.assign(pen, { fillStyle: colour("card"), strokeStyle: colour("amber"), lineWidth: 2 });
+    pen.arc(x, y, 4, 0, Math.PI * 2);
+    Object.assign(pen, { fillStyle: colour("card"), strokeStyle: edge, lineWidth: 2 });
     pen.fill();
     pen.stroke();
   }
-  ui.hit = { scale, rows, column };
-  if (hover) drawHover(pen, height);
 }
 
 function drawNow(pen, x, height) {
@@ -193,28 +217,38 @@ function drawSpark({ canvas, column }) {
 }
 
 // ---- reading a point ------------------------------------------------------------------------------------------------
+const pointAt = ({ points, evals }, step) => { // the curve's last point up to a step
+  const found = (points.length ? points : evals).filter((point) => point.step <= step);
+  return last(found);
+};
+
 function drawHover(pen, height) {
-  const { scale, column } = ui.hit;
-  if (!run.rows.includes(hover) || !valid(hover[column])) return;
-  const [x, y] = [scale.x(along(hover)), scale.y(hover[column])];
+  const { scale, curves } = ui.hit;
+  if (!run.rows.includes(hover) || along(hover) === null) return;
+  const x = scale.x(along(hover));
   pen.fillStyle = colour("dim");
   pen.globalAlpha = 0.5;
   pen.fillRect(Math.round(x), MARGIN.top, 1, height - MARGIN.top - MARGIN.bottom);
   pen.globalAlpha = 1;
-  pen.beginPath();
-  pen.arc(x, y, 3, 0, Math.PI * 2);
-  pen.fillStyle = colour("pine");
-  pen.fill();
+  for (const curve of curves) {
+    const point = pointAt(curve, hover[STEP]);
+    if (!point || (curve.points.length && point.step !== hover[STEP])) continue;
+    pen.beginPath();
+    pen.arc(scale.x(point.at), scale.y(point.value), 3, 0, Math.PI * 2);
+    pen.fillStyle = colour(curve.colour);
+    pen.fill();
+  }
 }
 
 function read(row) {
   hover = row;
   if (row) {
     delete ui.readout.dataset.keys;
-    const epoch = number(row[EPOCH]);
-    ui.readout.textContent = say("readout", {
-      step: row[STEP], epoch, loss: number(row[LOSS], 4), rate: number(row[RATE]), norm: number(row[NORM]),
-      time: clock(row[TIME]) });
+    ui.readout.textContent = BASICS.includes(shown()) ? say("readout", {
+      step: row[STEP], epoch: number(row[EPOCH]), loss: number(row[LOSS], 4), rate: number(row[RATE]),
+      norm: number(row[NORM]), time: clock(row[TIME]) }) : say("readout_curves", {
+      step: row[STEP], figures: curvesNow().map((curve) => (
+        `${curveName(curve.name)} ${number(pointAt(curve, row[STEP])?.value)}`)).join(" · ") });
   }
   sync();
   draw();

@@ -17,7 +17,7 @@ const svg = (tag, attributes, text) => {
 const figure = (value) => value.toLocaleString(locale);
 const plot = el("div", "tf-hist");
 const picture = svg("svg", { role: "img" });
-const handle = el("div", "tf-line");
+const handle = el("div", "tf-limit");
 handle.tabIndex = 0;
 handle.setAttribute("role", "slider");
 handle.setAttribute("aria-label", say("cards.length_line"));

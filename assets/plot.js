@@ -1,5 +1,5 @@
 // The live plot of one run. Runs inside gr.HTML, which gives element, props, server, trigger and watch.
-// Follows live.js and curve.js.
+// Follows live.js, curve.js and answers.js.
 
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
 const SMOOTHING = [0, 0.6, 0.9, 0.97];
@@ -41,8 +41,7 @@ function build() {
   const head = put(make("div", "tf-plot-head"), put(make("div", "tf-run"), ui.name, ui.chip), figures);
   ui.progress = put(make("div", "tf-steps"), ui.bar);
   ui.progress.setAttribute("role", "progressbar");
-  ui.series = segment(say("series"), ["loss", "accuracy"].map((key) => (
-    { text: say(`show_${key}`), act: () => { view.series = key; } })));
+  ui.series = make("div", "tf-series");
   ui.axis = segment(say("axis"), ["step", "epoch", "tokens", "time"].map((key) => (
     { text: say(`axis_${key}`), act: () => { view.axis = key; } })));
   ui.more = segment(say("drawing"), [
@@ -71,7 +70,7 @@ function build() {
   ui.log.setAttribute("aria-label", say("log_lines"));
   ui.log.tabIndex = 0;
   ui.logPanel = put(make("section", "tf-panel"), ui.log);
-  root.replaceChildren(ui.main, cards, ui.logPanel);
+  root.replaceChildren(ui.main, cards, buildAnswers(), ui.logPanel);
 }
 
 function savePng() {
@@ -79,7 +78,7 @@ function savePng() {
   ui.canvas.toBlob((blob) => {
     const link = make("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${run.id ?? "run"}-${view.series}.png`;
+    link.download = `${run.id ?? "run"}-${shown()}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     draw();
@@ -89,7 +88,7 @@ function savePng() {
 // ---- the run as far as this page knows it ----------------------------------------------------------------------------
 const nothing = () => ({
   id: null, offset: 0, status: null, head: {}, rows: [], evals: [], ticks: [], notes: [], started: null, end: null,
-  eta: null });
+  eta: null, lines: {}, answered: [] });
 let run = nothing();
 let hover = null;
 let misses = 0;
@@ -129,6 +128,8 @@ function take(answer) {
   const lines = [];
   for (const row of answer.rows ?? []) { run.rows.push(row); lines.push([row[TIME], row[STEP], row]); }
   for (const note of answer.notes ?? []) { takeNote(note); lines.push([note.time, note.step ?? -1, note]); }
+  for (const curve of answer.curves ?? []) takeCurve(curve);
+  takeAnswered(answer.answered ?? []);
   element.dataset.step = last(run.rows)?.[STEP] ?? 0;
   element.dataset.status = run.status ?? "";
   element.dataset.run = run.id ?? "";
@@ -136,6 +137,12 @@ function take(answer) {
   sync();
   draw();
   if (before !== run.status) trigger("change");
+}
+
+function takeCurve({ family, name, evaluated, points }) {
+  const lines = run.lines[family] ??= {};
+  const line = lines[name] ??= { points: [], evals: [] };
+  (evaluated ? line.evals : line.points).push(...points);
 }
 
 function takeNote(note) {
@@ -172,7 +179,8 @@ function sync() {
   ui.progress.setAttribute("aria-valuenow", Math.round(share * 100));
   ui.progress.setAttribute("aria-label", ui.chip.textContent);
   const pressed = (group, index, on) => group.children[index].setAttribute("aria-pressed", on);
-  ["loss", "accuracy"].forEach((key, index) => pressed(ui.series, index, view.series === key));
+  syncSeries();
+  syncAnswers();
   ["step", "epoch", "tokens", "time"].forEach((key, index) => pressed(ui.axis, index, view.axis === key));
   pressed(ui.more, 0, view.log);
   pressed(ui.more, 1, view.smooth > 0);
@@ -191,26 +199,53 @@ function sync() {
   if (!hover) legend();
 }
 
+function syncSeries() { // the figures that this run has
+  const keys = available();
+  if (ui.series.dataset.keys !== String(keys)) {
+    ui.series.dataset.keys = String(keys);
+    ui.series.replaceChildren(segment(say("series"), keys.map((key) => (
+      { text: say(`show_${key}`), act: () => { view.series = key; } }))));
+  }
+  keys.forEach((key, index) => ui.series.firstChild.children[index].setAttribute("aria-pressed", key === shown()));
+}
+
+const curveName = (name) => {
+  const text = say(`curves.${name}`);
+  return text.startsWith("curves.") ? name.replace(/^rewards\//, "").replace(/\/mean$/, "") : text;
+};
+
 const phaseText = (note) => {
   const text = say(`phases.${note.phase}`);
   return text.startsWith("phases.") ? note.message ?? "" : text;
 };
 
 function legend() {
-  const parts = [["smoothed", "tf-key-smooth"], ["raw", "tf-key-raw"]];
-  if (run.evals.length) parts.push(["evaluation", "tf-key-eval"]);
-  if (run.ticks.length) parts.push(["checkpoint", "tf-key-tick"]);
-  const drawn = parts.filter(([key]) => run.rows.length && (key !== "smoothed" || view.smooth > 0));
+  const lines = run.lines[shown()];
+  const evaluated = lines ? Object.values(lines).some((line) => line.evals.length) : run.evals.length;
+  const parts = lines
+    ? Object.keys(lines).map((name, index) => [curveName(name), "tf-key-curve", PALETTE[index % PALETTE.length]])
+    : [[view.smooth > 0 && say("smoothed"), "tf-key-smooth"], [say("raw"), "tf-key-raw"]];
+  parts.push([evaluated && say("evaluation"), `tf-key-eval${lines ? " tf-key-any" : ""}`]);
+  parts.push([run.ticks.length && say("checkpoint"), "tf-key-tick"]);
+  const drawn = parts.filter(([text]) => text && run.rows.length);
   if (ui.readout.dataset.keys === String(drawn)) return;
   ui.readout.dataset.keys = String(drawn);
-  ui.readout.replaceChildren(...drawn.map(([key, className]) => put(make("span", className), say(key))));
+  ui.readout.replaceChildren(...drawn.map(([text, className, key]) => {
+    const span = make("span", className, text);
+    if (key) span.style.setProperty("--tf-key", `var(--tf-${key})`);
+    return span;
+  }));
 }
 
 function lineText(entry) {
   if (Array.isArray(entry)) return say("lines.log", { step: entry[STEP], loss: number(entry[LOSS], 4) });
   const { kind, step, message = "" } = entry;
   if (kind === "phase") return phaseText(entry);
-  if (kind === "evaluated") return say("lines.evaluated", { step, loss: number(entry.eval_loss, 4) });
+  if (kind === "evaluated") {
+    const scores = entry.eval_rougeL === undefined ? "" : ` · ROUGE-L ${number(entry.eval_rougeL)}`;
+    const bleu = entry.eval_bleu === undefined ? "" : ` · BLEU ${number(entry.eval_bleu)}`;
+    return say("lines.evaluated", { step, loss: number(entry.eval_loss, 4) }) + scores + bleu;
+  }
   if (kind === "checkpoint") return say("lines.checkpoint", { step });
   if (kind === "warning") return say("lines.warning", { message });
   if (kind === "started") {

@@ -25,12 +25,12 @@ class EvaluationConfig(Section):
     """`generate_samples` answers are shown, `generate_rows` (0 or null: all) are scored. Both are greedy."""
 
     generate_samples: Annotated[int, BeforeValidator(_count)] = knob(0, ge=0, le=64, advanced=True)
+    max_new_tokens: int = knob(128, ge=1, le=8192, advanced=True, flag="eval_max_new_tokens")
     predict_with_generate: bool = knob(False, advanced=True)
     generate_rows: int | None = knob(64, ge=0, advanced=True)
     metrics: Annotated[tuple[Metric, ...], BeforeValidator(names_of)] = knob(
         ("rouge", "bleu", "exact_match"), min_length=1, advanced=True, flag="eval_metrics"
     )
-    max_new_tokens: int = knob(128, ge=1, le=8192, advanced=True, flag="eval_max_new_tokens")
 
     @property
     def figures(self) -> tuple[str, ...]:

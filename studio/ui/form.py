@@ -51,7 +51,8 @@ class Form:
         if among(plain):  # several of a few names
             settings["choices"] = self.choices(key, among(plain))
             settings["value"] = list(field.default or ())
-            return gr.Dropdown(**{**settings, "multiselect": True, **changes})
+            classes = [*changes.pop("elem_classes", ()), "several"]
+            return gr.Dropdown(**{**settings, "multiselect": True, "elem_classes": classes, **changes})
         if details(field).suggested:
             return gr.Dropdown(
                 **{**settings, "choices": list(details(field).suggested), "allow_custom_value": True, **changes}

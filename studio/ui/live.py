@@ -1,6 +1,6 @@
 """What a live plot is sent: a run's events from an offset on, as rows and notes. Knows nothing of Gradio or drawing.
 
-Read-only on purpose: `poll` is called by the page's script, and such calls can come from anywhere.
+Read-only on purpose: `poll` and `answers` are called by the page's script, and such calls can come from anywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import StudioError
-from studio.runs.events import EVENTS, TERMINAL, read_events
+from studio.runs.events import EVENTS, TERMINAL, events_of, read_events
+from studio.ui.answered import answers_at, steps_with_answers
+from studio.ui.curves import curves, figure_of
 from studio.ui.words import Language, spoken
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ LOSS = FIGURES.index("loss")
 SERIES = range(LOSS, len(FIGURES))
 NOTE_FIELDS = (
     "time", "kind", "step", "message", "phase", "fraction", "eval_loss", "eval_mean_token_accuracy", "total_steps",
-    "epochs", "rows", "device", "dtype", "seconds", "adapter", "template", "details",
+    "epochs", "rows", "device", "dtype", "seconds", "adapter", "template", "details", "eval_rougeL", "eval_bleu",
 )  # fmt: skip
 ROW_LIMIT = 1500  # rows sent when a page attaches; after that every new one
 NOTE_LIMIT = 600
@@ -73,6 +75,18 @@ class LiveRuns:
                 template, details = note.pop("template", None), note.pop("details", None)
                 note["message"] = spoken(lang, note["message"], template, details)
         return answer
+
+    def answers(self, asked: object = None) -> dict[str, Any]:
+        """What the model wrote at one step of a run, `asked` = {run, step}; `{}` where there is no such run."""
+        known = asked if isinstance(asked, dict) else {}
+        run_id, step = known.get("run"), known.get("step")
+        if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, int):
+            return {}
+        try:
+            path = self._store.open(run_id).path
+        except StudioError:
+            return {}
+        return {"step": step, "answers": answers_at(events_of(path / EVENTS, "sample"), step)}
 
     def current(self, known: dict[str, Any] | None = None) -> str | None:
         """The run in training here; else the one a page already watches while it runs; else the newest."""
@@ -141,7 +155,7 @@ def _head(record: RunRecord) -> dict[str, Any]:
 def _content(events: Sequence[dict[str, Any]], *, thin: bool) -> dict[str, Any]:
     """Rows, notes and the time left that the events hold."""
     logs = [event for event in events if event["kind"] == "log"]
-    rows = [[_figure(event.get(name)) for name in FIGURES] for event in logs]
+    rows = [[figure_of(event.get(name)) for name in FIGURES] for event in logs]
     notes: list[dict[str, Any]] = [
         {name: event[name] for name in NOTE_FIELDS if name in event}
         for event in events
@@ -151,16 +165,11 @@ def _content(events: Sequence[dict[str, Any]], *, thin: bool) -> dict[str, Any]:
         "rows": thin_rows(rows) if thin else rows,
         "notes": thin_notes(notes) if thin else notes,
     }
+    content["curves"] = curves(events, thin=thin)
+    content["answered"] = steps_with_answers(events)
     if logs:
-        content["eta"] = _figure(logs[-1].get("eta_seconds"))
+        content["eta"] = figure_of(logs[-1].get("eta_seconds"))
     return {name: value for name, value in content.items() if value or name == "eta"}
-
-
-def _figure(value: object) -> float | None:
-    """A finite number; anything else (a NaN is written as text) leaves a gap in the curve."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
 
 
 def thin_rows(rows: list[Row], limit: int = ROW_LIMIT) -> list[Row]:

@@ -16,7 +16,7 @@ from studio.settings import ASSETS
 from studio.ui.guard import here
 from studio.ui.live import LiveRuns
 
-SCRIPTS = ("live.js", "curve.js", "plot.js")
+SCRIPTS = ("live.js", "curve.js", "answers.js", "plot.js")
 
 
 def script(*names: str) -> str:
@@ -30,13 +30,16 @@ def live_plot(runs: LiveRuns, *, elem_id: str, run: str | None = "current") -> g
     def poll(cursor: object = None) -> dict[str, Any]:
         return runs.poll(cursor, lang=here())
 
+    def answers(asked: object = None) -> dict[str, Any]:
+        return runs.answers(asked)
+
     return gr.HTML(
         watch(run),
         elem_id=elem_id,
         elem_classes=["live-plot"],
         html_template="<div class='tf-plot'></div>",
         js_on_load=script(*SCRIPTS),
-        server_functions=[poll],
+        server_functions=[poll, answers],
         apply_default_css=False,
     )
 

@@ -143,7 +143,7 @@ def test_a_long_row_shows_what_is_trained_and_the_rest_when_asked(page: Any, row
 
 def test_the_line_is_dragged_and_the_length_is_set(page: Any, rows: Path) -> None:
     looked(page, rows)
-    line = page.locator(".tf-line")
+    line = page.locator(".tf-limit")
     assert line.get_attribute("role") == "slider" and length(page) == "1024"
     line.scroll_into_view_if_needed()
     box, plot = line.bounding_box(), page.locator(".tf-hist").bounding_box()

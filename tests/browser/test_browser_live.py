@@ -140,6 +140,43 @@ def test_the_canvas_follows_the_theme_and_reads_a_point(studio: Any, chromium: A
     assert page.locator("#train-plot .tf-readout").inner_text().startswith("step ")
 
 
+def test_answers_and_rewards_of_a_run_are_shown(studio: Any, chromium: Any) -> None:
+    url, store = studio
+    folder, log = write_run(store, name="answering", steps=10, total=40)
+
+    def evaluate(step: int, said: str) -> None:
+        for number, base in ((1, "Paris is it."), (2, "")):
+            log.write("sample", step, number=number, prompt=f"{HOSTILE} {number}", reference="", policy=said, base=base)
+        log.write("evaluated", step, eval_loss=1.0, **{"eval_rewards/margins": step / 10, "eval_rougeL": 50 + step})
+
+    with hold(folder), log:
+        for step in range(1, 11):
+            log.write("log", step, loss=1.0, epoch=step / 10, **{"rewards/chosen": step / 10, "rewards/rejected": -0.1})
+        evaluate(5, "first")
+        page = visit(chromium, url, "train", width=390)
+        plot = page.locator("#train-plot")
+        page.wait_for_selector("#train-plot .tf-asked")
+        assert plot.locator(".tf-series button").all_inner_texts() == ["Loss", "Rewards", "Answers"]
+        plot.locator(".tf-series button", has_text="Rewards").click()
+        keys = ["chosen", "rejected", "margin", "evaluation"]
+        assert plot.locator(".tf-readout span").all_inner_texts() == keys and ink(page)[0] > 1000
+        asked = plot.locator(".tf-asked").first
+        assert asked.locator(".tf-asked-text").inner_text() == f"{HOSTILE} 1"
+        assert asked.locator("h4").all_inner_texts() == ["base", "in training"]
+        assert plot.locator(".tf-answer p").all_inner_texts() == ["Paris is it.", "first", "(nothing)", "first"]
+        evaluate(10, HOSTILE)
+        page.wait_for_function("document.querySelector('#train-plot .tf-turns select').value === '10'")
+        page.wait_for_function(
+            "document.querySelector('#train-plot .tf-answer-policy p').textContent.includes('onerror')"
+        )
+        plot.locator(".tf-turn").first.click()
+        page.wait_for_function("document.querySelector('#train-plot .tf-answer-policy p').textContent === 'first'")
+        assert plot.locator(".tf-answers img").count() == 0 and page.evaluate("window.hit") is None
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        log.write("finished", 10, message="done", seconds=3, adapter=True)
+    assert page.faults == []
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("tab", ["train", "chat", "runs"])
 def test_no_tab_scrolls_sideways(studio: Any, chromium: Any, tab: str, width: int) -> None:
