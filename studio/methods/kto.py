@@ -39,6 +39,10 @@ class KTO(Method):
     dataset_types: ClassVar[tuple[DatasetType, ...]] = ("unpaired-preference",)
     lanes: ClassVar[tuple[str, ...]] = ("completion",)
 
+    @property
+    def has_reference(self) -> bool:
+        return self.ref_model_name_or_path is None
+
     def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
         coded = answer_lanes(rows, encoder, names=self.lanes)
         return [with_answers(one, {"label": bool(row["label"])}) for row, one in zip(rows, coded, strict=True)]

@@ -98,10 +98,10 @@ def _wanted(config: RunConfig) -> str | None:
 
 def _found(config: RunConfig, prepared: Prepared, positions: npt.NDArray[np.int64]) -> Iterator[tuple[int, Question]]:
     """Position and question of each of these rows that asks something."""
-    cut = {"max_length": config.training.max_length, "truncation_mode": config.training.truncation_mode}
+    limit, mode = config.training.max_length, config.training.truncation_mode
     rows = prepared.scan.store.rows(positions)
     for position, row in zip(positions, rows, strict=True):
-        question = config.method.question(row, **cut)
+        question = config.method.question(row, max_length=limit, truncation_mode=mode)
         if question is not None:
             yield int(position), question
 
