@@ -35,8 +35,8 @@ def peak(folder: Path, rows: list[dict[str, Any]], *flags: str) -> int:
     done = subprocess.run(
         [
             sys.executable, "-c", RUN, "train", "--model_name_or_path", "smollm2", "--dtype", "float32",
-            "--source", str(source), "--eval_fraction", "0", "--max_steps", "3", "--max_length", "128", "--save_strategy", "no",
-            "--workspace", str(folder / "workspace"), *flags,
+            "--source", str(source), "--eval_fraction", "0", "--max_steps", "3", "--max_length", "128",
+            "--save_strategy", "no", "--workspace", str(folder / "workspace"), *flags,
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=900, env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
