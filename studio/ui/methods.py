@@ -68,6 +68,15 @@ class MethodForm:
         return placed
 
     @property
+    def with_advanced(self) -> list[str]:
+        """The classes of the methods that have settings behind Advanced."""
+        return [
+            f"for-method-{method}"
+            for method, widgets in self._knobs.items()
+            if any(details(METHODS[method].knobs()[name]).advanced for name in widgets)
+        ]
+
+    @property
     def widgets(self) -> list[Component]:
         """Every setting's, whatever the method."""
         return [one for some in self._knobs.values() for one in some.values()]

@@ -30,6 +30,14 @@ SIMPLE = (
     (("training", "max_steps"), ("training", "seed")),
 )
 OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
+# The settings behind Advanced by what they are about; those that no group names follow in the last one.
+GROUPS = {
+    "learning": ("lr_scheduler_type", "lr_scheduler_kwargs", "optim", "warmup_steps", "weight_decay", "max_grad_norm"),
+    "evaluations": ("eval_strategy", "eval_steps", "per_device_eval_batch_size"),
+    "checkpoints": ("save_strategy", "save_steps", "save_total_limit"),
+    "best": ("load_best_model_at_end", "metric_for_best_model", "early_stopping_patience", "early_stopping_threshold"),
+    "rest": (),
+}
 ELSEWHERE = frozenset({"max_length", "truncation_mode"})  # their one widget stands in the Data tab
 SHOW_LEVEL = "level => document.getElementById('train-more').classList.toggle('tf-gone', level !== 'advanced')"
 
@@ -88,16 +96,26 @@ def _settings(page: Page) -> list[Component]:
     with gr.Column(elem_id="train-method", elem_classes=["two"]):
         found.extend(method.render(advanced=False))
     with gr.Column(elem_id="train-more", elem_classes=["tf-gone", "two"]):
-        rest = [name for name, field in TrainingConfig.knobs().items() if details(field).advanced]
-        rest = [name for name in rest if name not in ELSEWHERE and not details(TrainingConfig.knobs()[name]).hidden]
-        for name in rest:
-            knob("training", name)
+        gr.Markdown(i18n("train.of_method"), elem_classes=["card-title", "wide", *method.with_advanced])
         found.extend(method.render(advanced=True))
+        for title, names in _grouped():
+            gr.Markdown(i18n(f"train.groups.{title}"), elem_classes=["card-title", "wide"])
+            for name in names:
+                knob("training", name)
         gr.Markdown(i18n("train.answers"), elem_classes=["card-title", "wide"])
         for name in EvaluationConfig.knobs():
             knob("evaluation", name)
     level.change(None, level, None, js=SHOW_LEVEL)
     return found
+
+
+def _grouped() -> Iterator[tuple[str, list[str]]]:
+    """Title and settings of each group."""
+    shown = [name for name, field in TrainingConfig.knobs().items() if details(field).advanced]
+    shown = [name for name in shown if name not in ELSEWHERE and not details(TrainingConfig.knobs()[name]).hidden]
+    named = {name for names in GROUPS.values() for name in names}
+    for title, names in GROUPS.items():
+        yield title, list(names) or [name for name in shown if name not in named]
 
 
 def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
