@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
+HALF = "\ufffd"  # what is left of a character that the last token only began
+
+
 def answer_all(
     model: PreTrainedModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -75,7 +78,8 @@ def _batch(
         stopping_criteria=StoppingCriteriaList([Heeding()]),
     )
     answers = [_until(row, ends) for row in written[:, width:].tolist()]
-    return [str(tokenizer.decode(one, skip_special_tokens=True)).strip() for one in answers]
+    texts = [str(tokenizer.decode(one, skip_special_tokens=True)) for one in answers]
+    return [text.rstrip(HALF).strip() for text in texts]
 
 
 def _greedy(room: int, *, ends: list[int], pad: int) -> GenerationConfig:

@@ -17,6 +17,7 @@ from studio.flags import Parser, add_settings, read_config
 from studio.methods.dpo import SMOOTH, LossType
 from studio.model.slot import ModelSlot
 from studio.runs import RunStore
+from studio.runs.store import STOP
 from studio.settings import ASSETS, Settings
 from studio.training.plan import preflight
 from studio.training.train import train
@@ -121,6 +122,21 @@ def test_a_reference_reckoned_ahead_gives_the_same_losses(
     ahead = losses(config_of(rows, {"type": kind, "precompute_ref_log_probs": True}, adapter=adapter), settings)
     assert ahead == pytest.approx(plain, rel=1e-4)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", ["dpo", "kto"])
+def test_a_stop_is_heard_while_the_reference_is_reckoned(kind: str, rows: Path, settings: Settings) -> None:
+    config = config_of(rows, {"type": kind, "precompute_ref_log_probs": True})
+    store = RunStore(settings.runs_dir)
+    run_dir = store.create(config)
+
+    def listen(event: dict[str, Any]) -> None:
+        if event.get("phase") == "reference":
+            (run_dir / STOP).touch()
+
+    outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[listen])
+    assert (outcome.status, outcome.steps) == ("stopped", 0)
+    assert store.open(run_dir.name).status == "stopped"
 
 
 def another(folder: Path, *, noise: float) -> Path:
