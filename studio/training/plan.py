@@ -49,7 +49,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Figures:
-    """Counts of the run: tokens are those of one epoch, memory is the weights' in bytes."""
+    """Counts of the run: tokens are those of one epoch, memory is in bytes: of the weights that are read, and of what
+    is trained (weights, gradients and the optimizer's state in float32). Activations come besides."""
 
     steps: int
     rows: int
@@ -59,6 +60,7 @@ class Figures:
     trainable_parameters: int
     total_parameters: int
     weight_bytes: int
+    trained_bytes: int
     effective_batch_size: int
     tokens_per_step: int
     digest: str
@@ -183,10 +185,18 @@ def _figures(config: RunConfig, prepared: Prepared, known: _Known) -> Figures:
         trainable_parameters=known.trainable,
         total_parameters=known.total,
         weight_bytes=known.facts.weight_bytes + known.reference_bytes,
+        trained_bytes=int(known.trainable * 4 * (2 + _states(training.optim))),
         effective_batch_size=batch,
         tokens_per_step=math.ceil(prepared.total / max(sequences, 1) * min(batch, sequences)),
         digest=prepared.digest,
     )
+
+
+def _states(optimizer: str) -> float:
+    """How many numbers of 32 bits an optimizer keeps for each that it trains; two unless it is known for less."""
+    if "8bit" in optimizer:
+        return 0.5
+    return {"sgd": 0, "adafactor": 0.1, "lion_32bit": 1, "rmsprop": 1, "adagrad": 1, "ademamix": 3}.get(optimizer, 2)
 
 
 def sequences_of(config: RunConfig, prepared: Prepared) -> int:

@@ -73,7 +73,7 @@ def _figures(lang: Language, figures: Figures) -> list[dict[str, str]]:
         say(lang, "train.steps", steps=f"{figures.steps:,}", tokens=tokens),
         say(lang, "train.rows", rows=f"{figures.rows:,}", eval_rows=f"{figures.eval_rows:,}"),
         parameters,
-        say(lang, "train.weights", size=_bytes(figures.weight_bytes)),
+        say(lang, "train.weights", size=_bytes(figures.weight_bytes), trained=_bytes(figures.trained_bytes)),
     ]
     if figures.estimated_seconds is not None:
         key = "train.time" if figures.estimate_measured else "train.time_rough"

@@ -19,6 +19,7 @@ FIGURES = Figures(
     trainable_parameters=2_400_000,
     total_parameters=137_000_000,
     weight_bytes=270_000_000,
+    trained_bytes=40_000_000,
     effective_batch_size=8,
     tokens_per_step=1_560,
     digest="7f3a",
@@ -36,7 +37,7 @@ def test_figures_stand_beside_words() -> None:
         "220 steps · 41,535 supervised tokens an epoch",
         "587 rows to train on, 65 held out",
         "2.4 M of 137 M parameters trained (1.8 %)",
-        "Weights 270 MB in memory",
+        "Weights 270 MB in memory, 40 MB for what is trained",
     ]
     assert ready.effect("en", 8, Plan(figures=FIGURES)).startswith("Effective batch 8 rows ≈ 1,560 tokens.")
     assert ready.effect("en", 8, None).startswith("Effective batch 8 rows.")
