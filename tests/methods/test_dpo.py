@@ -107,7 +107,7 @@ def test_one_name_a_list_and_a_flag_say_the_same() -> None:
 
     assert load(None, {"method.type": "dpo", "method.loss_type": "ipo"}).method.loss_type == ("ipo",)
     assert flags("--loss_type", "sigmoid,sft", "--loss_weights", "0.8,0.2").loss_weights == (0.8, 0.2)
-    assert flags("--loss_type", "sigmoid", "sft", "--loss_weights", "2", "1").loss_type == ("sigmoid", "sft")
+    assert flags("--loss_type", "[sigmoid, sft]", "--loss_weights", "2", "1").loss_type == ("sigmoid", "sft")
     assert flags("--loss_type", "sft", "--loss_weights", "2").loss_weights == (2.0,)
     assert read_config(parser.parse_args(["--method", "kto", "--loss_type", "kto"])).method.loss_type == "kto"
 
