@@ -23,6 +23,7 @@ FULL = "full"
 FIRST = next(iter(ADAPTERS))
 TARGETS = (ALL_LINEAR, ATTENTION, "picked")
 PLACED = tuple(name for name, kind in ADAPTERS.items() if "target_modules" in kind.knobs())
+CONTINUED = "adapter_name_or_path"
 OWN = ("type", "target_modules")  # settings with a widget of another sort
 
 
@@ -64,15 +65,21 @@ class AdapterForm:
     def _widgets(self, kind: str) -> dict[str, Component]:
         """A widget for each setting of a kind; the first kind's have the settings' plain ids."""
         found: dict[str, Component] = {}
-        without = OWN if ADAPTERS[kind].peft_type else (*OWN, "adapter_name_or_path")
+        without = OWN if ADAPTERS[kind].peft_type else (*OWN, CONTINUED)
         for name, field in ADAPTERS[kind].knobs().items():
             if name not in without and not details(field).hidden:
                 prefix = "adapter" if kind == FIRST else f"adapter-{kind}"
+                runs: dict[str, Any] = {"kind": gr.Dropdown, "choices": [], "allow_custom_value": True}
                 found[name] = self._page.form.widget(
                     f"adapter.{kind}", name, elem_id=f"{prefix}-{name}", render=False, min_width=0,
-                    elem_classes=[f"for-adapter-{kind}"],
+                    elem_classes=[f"for-adapter-{kind}"], **(runs if name == CONTINUED else {}),
                 )  # fmt: skip
         return found
+
+    @property
+    def continued(self) -> list[Component]:
+        """The widgets that name an adapter to go on with."""
+        return [widgets[CONTINUED] for widgets in self._knobs.values() if CONTINUED in widgets]
 
     def render(self, *, advanced: bool) -> None:
         """Place the settings, those people reach for first or the others."""

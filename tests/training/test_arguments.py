@@ -74,9 +74,9 @@ def test_without_held_out_rows_nothing_is_evaluated() -> None:
 
 
 def test_extra_reaches_the_trainer_and_wins_nothing_it_must_not() -> None:
-    config = build({"training": {"extra": {"neftune_noise_alpha": 5, "adam_beta2": 0.95}}})
+    config = build({"training": {"extra": {"adam_epsilon": 5, "adam_beta2": 0.95}}})
     made = trainer_arguments(config, device="cpu", dtype="float32", has_eval=True)
-    assert made["neftune_noise_alpha"] == 5 and made["adam_beta2"] == 0.95
+    assert made["adam_epsilon"] == 5 and made["adam_beta2"] == 0.95
     for name in RESERVED:
         with pytest.raises(ConfigError, match=name):
             check_arguments(build({"training": {"extra": {name: "x"}}}))

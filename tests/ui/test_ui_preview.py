@@ -64,7 +64,7 @@ def test_rows_for_another_method_come_with_that_method(settings: Settings, rows:
     line = json.dumps({"prompt": "Say hello", "chosen": "Hello", "rejected": "No"})
     pairs.write_text(f"{line}\n" * 4, encoding="utf-8")
     config = RunConfig.model_validate({"data": {"source": str(pairs)}})
-    assert {one["changes"]["method.type"] for one in offers_for(config, settings)} == {"dpo", "reward"}
+    assert {one["changes"]["method.type"] for one in offers_for(config, settings)} == {"dpo", "orpo", "cpo", "reward"}
     assert (
         offers_for(config.model_copy(update={"data": config.data.model_copy(update={"source": str(rows)})}), settings)
         == []

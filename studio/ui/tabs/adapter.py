@@ -66,6 +66,13 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
     events = [edited(one) for one in form.components]
     events += [page.draft.filled.change, page.refs["model"].change]
     gr.on(events, look, inputs, outputs, **quiet)
+
+    @guard
+    def list_runs() -> list[Any]:
+        runs = [(one.name, one.run_id) for one in page.services.store.list() if one.has_adapter]
+        return [gr.update(choices=runs) for _ in form.continued]
+
+    gr.on(page.refs["tab-adapter"].select, list_runs, None, form.continued, queue=False, **quiet)
     show = "name => window.TUNEFORK.adapter(name)"
     gr.on([form.kind.change, page.refs["page"].load], None, form.kind, None, js=show)
 
