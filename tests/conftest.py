@@ -46,8 +46,15 @@ def find_chromium() -> str | None:
     return own if Path(own).exists() else None
 
 
+LONG = ("test_smollm2", "test_every_pair", "test_quantized_kinds", "test_preview_is_what_trains")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a Chromium the page's tests are skipped, unless TUNEFORK_BROWSER=required (CI): then they fail."""
+    """Without a Chromium the page's tests are skipped, unless TUNEFORK_BROWSER=required (CI): then they fail.
+
+    Files that take minutes come first, so that of two workers none is left alone with them at the end.
+    """
+    items.sort(key=lambda item: item.path.stem not in LONG)
     driving = [item for item in items if item.get_closest_marker("browser")]
     if not driving or os.environ.get("TUNEFORK_BROWSER") == "required" or find_chromium():
         return
