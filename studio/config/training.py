@@ -53,3 +53,13 @@ class TrainingConfig(Section):
     gradient_checkpointing: bool = knob(False, advanced=True)
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = knob("random", advanced=True)
     extra: dict[str, Any] = knob({}, advanced=True, hidden=True)
+
+    @property
+    def watches_evaluations(self) -> tuple[str, ...]:
+        """The settings that go by what evaluations find."""
+        wanted = {
+            "load_best_model_at_end": self.load_best_model_at_end,
+            "early_stopping_patience": self.early_stopping_patience is not None,
+            "lr_scheduler_type": self.lr_scheduler_type in WATCH_EVALUATION,
+        }
+        return tuple(name for name, chosen in wanted.items() if chosen)

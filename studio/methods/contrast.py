@@ -7,26 +7,18 @@ finished ones afterwards, in the batches that DPO has. Knows nothing of the loss
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, types_of
-from studio.methods.encoding import Encoder
+from studio.methods.base import Parts, types_of
 from studio.methods.pairs import (
-    answer_lanes,
     build,
-    keeps_an_answer,
     pair_collator,
-    pair_columns,
-    with_answers,
     without_cuts,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import torch
     from transformers import Trainer
 
@@ -40,25 +32,6 @@ _UNUSED = frozenset(
         "dataset_num_proc", "trust_remote_code",
     }
 )  # fmt: skip
-
-
-class Contrast(Method):
-    """A method over a better and a worse answer in which the model is measured against itself alone."""
-
-    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
-    lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
-
-    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
-        return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]
-
-    def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
-        return keeps_an_answer(facts, max_length=max_length, truncation_mode=truncation_mode)
-
-    def trainer_rows(
-        self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
-    ) -> dict[str, list[Any]]:
-        """As for DPO: the collator cuts, for each lane may lose others."""
-        return pair_columns(rows)
 
 
 def experimental(name: str) -> Any:

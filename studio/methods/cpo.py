@@ -11,7 +11,8 @@ from pydantic import model_validator
 
 from studio.errors import ConfigError
 from studio.methods.base import Parts
-from studio.methods.contrast import Contrast, accepted, contrasting, experimental, learns_from_answers
+from studio.methods.contrast import accepted, contrasting, experimental, learns_from_answers
+from studio.methods.pairs import PairMethod
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SMOOTH = ("sigmoid", "simpo")
 PASSED = ("beta", "loss_type", "cpo_alpha", "simpo_gamma", "label_smoothing")
 
 
-class CPO(Contrast):
+class CPO(PairMethod):
     """Makes the chosen answer likelier than the rejected one, and learns it as SFT does (`cpo_alpha` above 0)."""
 
     type: Literal["cpo"] = knob("cpo", flag="method")

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_validator
 
 from studio.errors import ConfigError
-from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, types_of
-from studio.methods.encoding import Encoder
+from studio.methods.base import Parts, types_of
 from studio.methods.pairs import (
-    answer_lanes,
+    PairMethod,
     build,
-    keeps_an_answer,
     pair_collator,
-    pair_columns,
     takes_finished_rows,
-    with_answers,
     without_cuts,
 )
 from studio.methods.reference import reckons_ahead, reference, without_reference
 from studio.section import figures_of, knob, names_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from trl import DPOTrainer
 
 LossType = Literal[
@@ -47,7 +41,7 @@ PASSED = (
 )  # fmt: skip
 
 
-class DPO(Method):
+class DPO(PairMethod):
     """Makes the chosen answer likelier than the rejected one, without going far from the reference model."""
 
     type: Literal["dpo"] = knob("dpo", flag="method")
@@ -64,9 +58,6 @@ class DPO(Method):
     use_weighting: bool = knob(False, advanced=True)
     ref_model_name_or_path: str | None = knob(None, min_length=1, advanced=True)
     precompute_ref_log_probs: bool = knob(False, advanced=True)
-
-    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
-    lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
 
     @model_validator(mode="after")
     def _losses_have_what_they_need(self) -> DPO:
@@ -131,18 +122,6 @@ class DPO(Method):
     @property
     def has_reference(self) -> bool:
         return self.ref_model_name_or_path is None
-
-    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
-        return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]
-
-    def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
-        return keeps_an_answer(facts, max_length=max_length, truncation_mode=truncation_mode)
-
-    def trainer_rows(
-        self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
-    ) -> dict[str, list[Any]]:
-        """The prompt's tokens and those of each answer; the collator cuts, for each lane may lose others."""
-        return pair_columns(rows)
 
     def build_trainer(self, parts: Parts) -> DPOTrainer:
         """A DPOTrainer over finished rows; `pairs.reference` says what answers are measured against."""

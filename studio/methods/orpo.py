@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from studio.methods.base import Encoded, Lane, LaneFacts, Parts
-from studio.methods.contrast import Contrast, accepted, contrasting, experimental, learns_from_answers
+from studio.methods.contrast import accepted, contrasting, experimental, learns_from_answers
 from studio.methods.encoding import Encoder
+from studio.methods.pairs import PairMethod
 from studio.section import knob
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", bound=type)
 
 
-class ORPO(Contrast):
+class ORPO(PairMethod):
     """Learns the chosen answer as SFT does, and at once makes it likelier than the rejected one."""
 
     type: Literal["orpo"] = knob("orpo", flag="method")

@@ -6,9 +6,9 @@ Knows nothing of losses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from studio.methods.base import Encoded, Lane, LaneFacts, Parts, fits, pin, pinned
+from studio.methods.base import DatasetType, Encoded, Lane, LaneFacts, Method, Parts, fits, pin, pinned
 from studio.methods.encoding import Coded, Encoder, Job
 
 if TYPE_CHECKING:
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 Kind = TypeVar("Kind", bound=type)
+
+
+class PairMethod(Method):
+    """A method over a better and a worse answer to one prompt."""
+
+    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
+    lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
+
+    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
+        return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]
+
+    def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
+        return keeps_an_answer(facts, max_length=max_length, truncation_mode=truncation_mode)
+
+    def trainer_rows(
+        self, rows: Sequence[Encoded], *, max_length: int | None, truncation_mode: str
+    ) -> dict[str, list[Any]]:
+        """The prompt's tokens and those of each answer; the collator cuts, for each lane may lose others."""
+        return pair_columns(rows)
 
 
 def answer_lanes(rows: Sequence[dict[str, Any]], encoder: Encoder, *, names: tuple[str, ...]) -> list[list[Coded]]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from studio.methods.base import DatasetType, Encoded, LaneFacts, Method, Parts, fits, types_of
-from studio.methods.encoding import Encoder
+from studio.methods.base import Encoded, LaneFacts, Parts, fits, types_of
 from studio.methods.gaps import measures_gaps
-from studio.methods.pairs import answer_lanes, build, keeps_an_answer, with_answers, without_cuts
+from studio.methods.pairs import PairMethod, build, keeps_an_answer, without_cuts
 from studio.methods.scoring import adapter_for_scores, scoring_model
 from studio.section import knob
 
@@ -18,19 +17,16 @@ if TYPE_CHECKING:
     from trl import RewardTrainer
 
 
-class Reward(Method):
-    """Trains a model that gives one number to a conversation: more for the chosen answer than for the rejected."""
+class Reward(PairMethod):
+    """Trains a model that gives one number to a conversation: more for the chosen answer than for the rejected.
+
+    Every token counts for the score; the spans are the answers, in which the lanes differ.
+    """
 
     type: Literal["reward"] = knob("reward", flag="method")
     center_rewards_coefficient: float | None = knob(None, ge=0, advanced=True)
 
-    dataset_types: ClassVar[tuple[DatasetType, ...]] = ("preference",)
-    lanes: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
     chats: ClassVar[bool] = False
-
-    def encode(self, rows: Sequence[dict[str, Any]], encoder: Encoder) -> list[Encoded]:
-        """Every token counts for the score; the spans are the answers, in which the lanes differ."""
-        return [with_answers(pair) for pair in answer_lanes(rows, encoder, names=self.lanes)]
 
     def survives(self, facts: LaneFacts, *, max_length: int | None, truncation_mode: str) -> npt.NDArray[np.bool_]:
         """TRL knows `drop` alone; the other modes cut as they do elsewhere, and need room for an answer."""

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from studio.config import RunConfig, TrainingConfig
-from studio.config.training import WATCH_EVALUATION
 from studio.errors import ConfigError
 
 # Ours, or what a run must not leave to chance; `extra` may not set them.
@@ -119,20 +118,12 @@ def looks_for_best(training: TrainingConfig) -> bool:
 
 def check_evaluation(training: TrainingConfig, *, has_eval: bool) -> None:
     """What looks at evaluations needs rows to evaluate on."""
-    if has_eval:
-        return
-    wanted = {
-        "load_best_model_at_end": training.load_best_model_at_end,
-        "early_stopping_patience": training.early_stopping_patience is not None,
-        "lr_scheduler_type": training.lr_scheduler_type in WATCH_EVALUATION,
-    }
-    for name, set_ in wanted.items():
-        if set_:
-            raise ConfigError(
-                "training.{name} looks at the evaluations, and no rows are held out for them. Set data.eval_source or "
-                "data.eval_fraction, or take training.{name} out.",
-                name=name,
-            )
+    if training.watches_evaluations and not has_eval:
+        raise ConfigError(
+            "training.{name} looks at the evaluations, and no rows are held out for them. Set data.eval_source or "
+            "data.eval_fraction, or take training.{name} out.",
+            name=training.watches_evaluations[0],
+        )
 
 
 def _check_optimizer(name: str) -> None:

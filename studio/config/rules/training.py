@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from studio.config.evaluation import FIGURES
 from studio.config.rules.base import Rule, Sections
-from studio.config.training import WATCH_EVALUATION
 from studio.errors import ConfigError
 
 SCHEDULES_NEED = {
@@ -44,18 +43,12 @@ def steps_need_a_number(config: Sections) -> ConfigError | None:
 
 
 def best_needs_evaluation(config: Sections) -> ConfigError | None:
-    training = config.training
-    wanted = {
-        "load_best_model_at_end": training.load_best_model_at_end,
-        "early_stopping_patience": training.early_stopping_patience is not None,
-        "lr_scheduler_type": training.lr_scheduler_type in WATCH_EVALUATION,
-    }
-    for name, chosen in wanted.items():
-        if chosen and training.eval_strategy == "no":
-            return ConfigError(
-                "training.{name} looks at the evaluations, and training.eval_strategy is no. Set it to epoch or steps.",
-                name=name,
-            )
+    watching = config.training.watches_evaluations
+    if watching and config.training.eval_strategy == "no":
+        return ConfigError(
+            "training.{name} looks at the evaluations, and training.eval_strategy is no. Set it to epoch or steps.",
+            name=watching[0],
+        )
     return None
 
 

@@ -66,11 +66,6 @@ class FileSource:
         return take_split(splits, split, name=path.name)
 
 
-def read_table(path: Path, *, settings: Settings) -> Table:
-    """The file's rows; the table that is there already where the file is still the one it was made of."""
-    return read_splits(path, settings=settings)["train"]
-
-
 def read_splits(path: Path, *, settings: Settings, delimiter: str | None = None) -> Splits:
     """A file's one split, `train`; those of a folder where its files' names show some."""
     found = find_files(path, settings=settings) if _is_folder(path) else None
