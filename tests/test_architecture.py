@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "studio").rglob("*.py"))
 LEVELS = {
     "errors": 1, "section": 2, "settings": 2, "adapters": 3, "methods": 3, "config": 4, "data": 5, "model": 5,
     "runs": 5, "chat": 7, "evaluation": 7, "export": 7, "training": 8, "services": 9, "plugins": 9, "ui": 10,
-    "flags": 11, "telling": 11, "cli": 12,
+    "flags": 11, "telling": 11, "verbs": 12, "cli": 13,
 }  # fmt: skip
 RAISED = {"ConfigError", "DataError", "ModelError", "WorkspaceError", "BusyError", "RunFailed"}
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "gradio", "bitsandbytes", "accelerate", "pandas"}

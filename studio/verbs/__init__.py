@@ -1,0 +1,17 @@
+"""The verbs of the command line, a file each: its help (`HELP`), its flags (`add`) and what it does (`run`)."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from studio.verbs import chat, check, preview, runs, score, train, ui
+
+VERBS: dict[str, ModuleType] = {
+    "ui": ui,
+    "train": train,
+    "check": check,
+    "preview": preview,
+    "chat": chat,
+    "score": score,
+    "runs": runs,
+}
