@@ -1,6 +1,7 @@
 """The runs of a workspace, newest first, and what each one's directory says. Knows nothing of training.
 
-Status is derived: the last event, else whether a living process holds the run's lock. Nothing stores it twice.
+Status is derived: the queue, the last event, else whether a living process holds the run's lock. Nothing stores it
+twice.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from studio.config import RunConfig
 from studio.config.files import build, dump, read_yaml
@@ -22,9 +23,12 @@ from studio.config.model import STARTER
 from studio.errors import ConfigError, WorkspaceError
 from studio.methods import METHODS
 from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
+from studio.runs.lock import LOCK as LOCK
+from studio.runs.lock import held
+from studio.runs.queue import RunQueue
 
-Status = Literal["running", "finished", "stopped", "failed", "interrupted"]
-RUN_YAML, LOCK, STOP, ADAPTER, MODEL, CHECKPOINTS = "run.yaml", "lock", "stop", "adapter", "model", "checkpoints"
+Status = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
+RUN_YAML, STOP, ADAPTER, MODEL, CHECKPOINTS = "run.yaml", "stop", "adapter", "model", "checkpoints"
 UNREAD = "?"  # what a run's file does not tell
 GRACE = 20.0  # seconds between making a run's directory and taking its lock
 WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
@@ -261,18 +265,14 @@ def _named(data: dict[str, Any], folder: str) -> tuple[str, str, str]:
 
 
 def _status(folder: Path, tail: list[Event]) -> Status:
+    if RunQueue(folder.parent).place(folder.name):
+        return "running" if held(folder) else "queued"
     if tail and tail[-1]["kind"] in TERMINAL:
         return tail[-1]["kind"]
-    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     if not (folder / LOCK).exists():
         fresh = time.time() - (folder / RUN_YAML).stat().st_mtime < GRACE
         return "running" if fresh and not tail else "interrupted"
-    try:
-        lock.acquire()
-    except Timeout:
-        return "running"
-    lock.release()
-    return "interrupted"
+    return "running" if held(folder) else "interrupted"
 
 
 def is_figure(name: str) -> bool:
