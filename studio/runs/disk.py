@@ -10,7 +10,10 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 OLD = "-old"
 
@@ -21,6 +24,28 @@ def write_whole(path: Path, data: str | bytes) -> None:
     try:
         with staged.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[TextIO]:
+    """A text file to write piece by piece, which appears whole or not at all. Line ends stay as they are written.
+
+    What is no ordinary file (a pipe, a device) is written straight on.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    staged = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        with staged.open("w", encoding="utf-8", newline="") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(staged, path)

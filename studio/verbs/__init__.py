@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from studio.verbs import chat, check, preview, runs, score, train, ui
+from studio.verbs import chat, check, diff, metrics, preview, report, runs, score, train, ui
 
 VERBS: dict[str, ModuleType] = {
     "ui": ui,
@@ -14,4 +14,7 @@ VERBS: dict[str, ModuleType] = {
     "chat": chat,
     "score": score,
     "runs": runs,
+    "metrics": metrics,
+    "diff": diff,
+    "report": report,
 }
