@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from studio.errors import ConfigError, WorkspaceError
 
@@ -31,6 +32,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int | None = None
     trust_remote_code: bool = False
+    webhook: str | None = field(default=None, repr=False)  # a secret: who knows it can write there
 
     @property
     def runs_dir(self) -> Path:
@@ -88,6 +90,7 @@ def read_settings(
         host=host,
         port=port,
         trust_remote_code=trust_remote_code and not space,
+        webhook=None if space else _webhook(environ.get("TUNEFORK_WEBHOOK", "").strip()),
     )
 
 
@@ -96,3 +99,15 @@ def _port(text: str) -> int:
         return int(text)
     except ValueError as error:
         raise ConfigError("GRADIO_SERVER_PORT is {value!r}; it must be a number.", value=text) from error
+
+
+def _webhook(address: str) -> str | None:
+    """Where the end of a run is told. The sentence does not repeat it."""
+    try:
+        parts = urlsplit(address)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if address and not whole:
+        raise ConfigError("TUNEFORK_WEBHOOK must be an address that begins with https:// or http://.")
+    return address or None

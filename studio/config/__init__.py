@@ -8,6 +8,7 @@ from studio.config.evaluation import EvaluationConfig
 from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
 from studio.config.run import RunConfig
+from studio.config.tracking import TrackingConfig
 from studio.config.training import TrainingConfig
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "LoraAdapter",
     "ModelConfig",
     "RunConfig",
+    "TrackingConfig",
     "TrainingConfig",
 ]

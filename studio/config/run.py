@@ -13,6 +13,7 @@ from studio.config.evaluation import EvaluationConfig
 from studio.config.generation import GenerationConfig
 from studio.config.model import ModelConfig
 from studio.config.rules import RULES
+from studio.config.tracking import TrackingConfig
 from studio.config.training import TrainingConfig
 from studio.errors import ConfigError
 from studio.methods import METHODS, Method
@@ -62,6 +63,7 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     generation: GenerationConfig = GenerationConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="before")
     @classmethod

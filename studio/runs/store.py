@@ -267,8 +267,9 @@ def _named(data: dict[str, Any], folder: str) -> tuple[str, str, str]:
 def _status(folder: Path, tail: list[Event]) -> Status:
     if RunQueue(folder.parent).place(folder.name):
         return "running" if held(folder) else "queued"
-    if tail and tail[-1]["kind"] in TERMINAL:
-        return tail[-1]["kind"]
+    last = next((event["kind"] for event in reversed(tail) if event["kind"] != "warning"), None)
+    if last in TERMINAL:  # that a webhook was not told is a warning after the end
+        return last
     if not (folder / LOCK).exists():
         fresh = time.time() - (folder / RUN_YAML).stat().st_mtime < GRACE
         return "running" if fresh and not tail else "interrupted"

@@ -138,7 +138,7 @@ def _offset(value: object) -> int:
 
 def _state(events: Sequence[dict[str, Any]]) -> str:
     """The status of a run that this process trains: running until its log says otherwise."""
-    last = events[-1]["kind"] if events else None
+    last = next((event["kind"] for event in reversed(events) if event["kind"] != "warning"), None)
     return last if last in TERMINAL else "running"
 
 

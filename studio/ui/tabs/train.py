@@ -11,6 +11,7 @@ from gradio.components import Component
 
 from studio.config import RunConfig
 from studio.config.evaluation import EvaluationConfig
+from studio.config.tracking import TrackingConfig
 from studio.config.training import TrainingConfig
 from studio.errors import StudioError
 from studio.section import details
@@ -105,6 +106,9 @@ def _settings(page: Page) -> list[Component]:
         gr.Markdown(i18n("train.answers"), elem_classes=["card-title", "wide"])
         for name in EvaluationConfig.knobs():
             knob("evaluation", name)
+        gr.Markdown(i18n("train.groups.tracking"), elem_classes=["card-title", "wide"])
+        for name in TrackingConfig.knobs():
+            knob("tracking", name)
     level.change(None, level, None, js=SHOW_LEVEL)
     return found
 
