@@ -14,7 +14,7 @@ SMOOTHING = 0.9
 Place = Callable[[float, float], tuple[float, float]]  # (step, value) -> where it is drawn
 
 
-def picture(logged: Sequence[Point], evaluated: Sequence[Point], *, label: str) -> str:
+def picture(logged: Sequence[Point], evaluated: Sequence[Point], *, label: str, smooth: bool = True) -> str:
     """The figure over its steps; `label` is what a reader who does not see it is told."""
     everything = [*logged, *evaluated]
     low, high = min(point.value for point in everything), max(point.value for point in everything)
@@ -30,7 +30,7 @@ def picture(logged: Sequence[Point], evaluated: Sequence[Point], *, label: str) 
     raw = [at(point.step, point.value) for point in logged]
     if len(raw) > 1:
         strong = [at(point.step, value) for point, value in smoothed(list(logged), SMOOTHING)]
-        parts += [_line(raw, "raw"), _line(strong, "smooth")]
+        parts += [_line(raw, "raw"), _line(strong, "smooth")] if smooth else [_line(raw, "smooth")]
     elif raw:
         parts.append(f'<circle class="dot" cx="{raw[0][0]}" cy="{raw[0][1]}" r="2"/>')
     rings = [at(point.step, point.value) for point in evaluated]
@@ -52,7 +52,10 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 def figure(value: float) -> str:
     """A number as people read it."""
     size = abs(value)
-    if size and (size < 1e-3 or size >= 1e6):
+    for large, letter in ((1e9, "G"), (1e6, "M")):
+        if size >= large:
+            return f"{value / large:.3g} {letter}" if size < 1e15 else f"{value:.3g}"
+    if size and size < 1e-3:
         return f"{value:.3g}"
     return f"{value:,.0f}" if size >= 100 and value == int(value) else f"{value:.4g}"
 

@@ -5,14 +5,13 @@ Every text of a run, a row or a model is escaped, and the page's own policy lets
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
+from studio.runs.data_report import data_report
 from studio.runs.difference import started
 from studio.runs.drawing import figure, picture
 from studio.runs.events import EVENTS, Event
@@ -21,12 +20,12 @@ from studio.runs.series import Series
 from studio.runs.store import RunRecord
 from studio.settings import ASSETS
 
-DATA_REPORT = "data.json"  # in a run's folder: what the doctor said of its rows when it began
 CURVE_POINTS = 600
 MOST_CURVES = 40
 MOST_MOMENTS, MOST_SAMPLES, MOST_EVALUATIONS = 12, 8, 100
 SAMPLE_SIDES = ("reference", "base", "policy")
 FIRST = ("loss", "mean_token_accuracy")
+EVEN = frozenset({"learning_rate", "memory_bytes"})  # what needs no smoothing
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -40,6 +39,13 @@ class Words:
 
     def __call__(self, key: str, **details: object) -> str:
         return escape(self.say(f"report.{key}", **details))
+
+    def check(self, name: str) -> str:
+        """What a check of the doctor says where it found nothing; the name of one that is not known here."""
+        try:
+            return self.say(f"checks.{name}.fine")
+        except KeyError:
+            return name
 
     def sentence(self, told: Mapping[str, Any]) -> str:
         """What an event or a finding says."""
@@ -99,9 +105,8 @@ def _curves(record: RunRecord, words: Words) -> str:
             last = (logged or evaluated)[-1]
             label = words("curve", name=name, step=f"{last.step:,}", value=figure(last.value))
             size = ' class="wide"' if name == "loss" else ""
-            drawn.append(
-                f"<figure{size}><figcaption>{label}</figcaption>{picture(logged, evaluated, label=label)}</figure>"
-            )
+            drawing = picture(logged, evaluated, label=label, smooth=name not in EVEN)
+            drawn.append(f"<figure{size}><figcaption>{label}</figcaption>{drawing}</figure>")
     key = f'<p class="dim key"><i class="raw"></i>{words("raw")} <i class="smooth"></i>{words("smoothed")} '
     key += f'<i class="ring"></i>{words("rings")}</p>'
     if len(names) > MOST_CURVES:
@@ -179,7 +184,7 @@ def _grounds(record: RunRecord, words: Words) -> str:
 
 def _data(record: RunRecord, words: Words) -> str:
     """What the doctor said of the rows."""
-    told = _kept_report(record.path / DATA_REPORT)
+    told = data_report(record.path)
     if told is None:
         return _section(words("doctor"), "", words("no_doctor"))
     findings = [one for one in told.get("findings") or () if isinstance(one, dict)]
@@ -196,8 +201,8 @@ def _data(record: RunRecord, words: Words) -> str:
         supervised=_cell(counts.get("tokens_supervised")), median=_cell(lengths.get("median")),
         longest=_cell(lengths.get("longest")),
     )  # fmt: skip
-    fine = [str(one) for one in told.get("fine") or ()]
-    rest = f'<p class="dim">{words("doctor_fine", count=len(fine), names=", ".join(fine))}</p>' if fine else ""
+    fine = [words.check(str(one)) for one in told.get("fine") or ()]
+    rest = f'<p class="dim">{words("doctor_fine", count=len(fine), names=" · ".join(fine))}</p>' if fine else ""
     return _section(
         words("doctor"),
         f"<p>{said}</p>" + (f"<ul>{items}</ul>" if items else f"<p>{words('doctor_clean')}</p>") + rest,
@@ -248,11 +253,3 @@ def _some(every: Sequence[Any], most: int) -> list[Any]:
     if len(every) <= most:
         return list(every)
     return [every[round(number * (len(every) - 1) / (most - 1))] for number in range(most)]
-
-
-def _kept_report(path: Path) -> dict[str, Any] | None:
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
