@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from studio.data.previewed import Previewed
 from studio.errors import StudioError
 from studio.model.slot import ModelSlot
+from studio.runs.living import LivingRuns
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.training.inspector import Inspector
@@ -72,6 +73,7 @@ class Services:
     store: RunStore
     slot: ModelSlot
     worker: Worker
+    living: LivingRuns
     inspector: Inspector
     previewed: Previewed
     warmth: Warmth
@@ -94,6 +96,6 @@ def build_services(settings: Settings, *, notices: tuple[StudioError, ...] = ())
     worker = Worker(store, slot, settings, ready=warmth.wait)
     inspector = Inspector(settings, ready=warmth.wait)
     return Services(
-        settings=settings, store=store, slot=slot, worker=worker, inspector=inspector, previewed=Previewed(settings),
-        warmth=warmth, notices=notices,
+        settings=settings, store=store, slot=slot, worker=worker, living=LivingRuns(settings.runs_dir),
+        inspector=inspector, previewed=Previewed(settings), warmth=warmth, notices=notices,
     )  # fmt: skip

@@ -1,101 +1,208 @@
-"""The training thread of the server. Knows nothing of pages: a page may close, the thread goes on."""
+"""The training thread of the server, one run after another from the queue. Knows nothing of pages: a page may close,
+the thread goes on."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from studio.config import RunConfig
-from studio.errors import BusyError, StudioError
+from studio.errors import BusyError, StudioError, WorkspaceError
 from studio.model.slot import ModelSlot
-from studio.runs.events import EventLog
+from studio.runs.disk import remove_folder
+from studio.runs.events import EVENTS, EventLog, last_events
+from studio.runs.queue import Move, RunQueue, Waiting
 from studio.runs.store import RunStore, hold
 from studio.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 NO_LIBRARY = "A library cannot be imported ({problem}). Install Tunefork again as its README says."
+CANCELLED = "Taken out of the queue before it began: nothing was learned."
 
 
 class Worker:
-    """One training at a time, in a thread of its own."""
+    """One training at a time, in a thread of its own; the others wait in the workspace's queue.
+
+    However a run ends (finished, stopped, paused, failed), the next one begins.
+    """
 
     def __init__(
         self, store: RunStore, slot: ModelSlot, settings: Settings, *, ready: Callable[[], None] = lambda: None
     ) -> None:
         """`ready` returns when the heavy libraries may be imported."""
         self._store, self._slot, self._settings, self._ready = store, slot, settings, ready
-        self._lock = threading.Lock()
+        self.queue = RunQueue(store.runs_dir)
+        self._changed = threading.Condition()  # guards what follows; told of at the end of each run
         self._thread: threading.Thread | None = None
         self._run_id: str | None = None
+        self._closing = False
 
     @property
     def current(self) -> str | None:
         """The id of the run that trains now."""
-        thread = self._thread
-        return self._run_id if thread is not None and thread.is_alive() else None
+        return self._run_id
 
     def start(self, config: RunConfig) -> str:
-        """Make the run's directory and start to train into it; returns the run's id at once."""
-        with self._lock:
+        """Make the run's directory; train into it at once, or when its turn comes. Returns the run's id at once."""
+        with self._changed:
             self._let_end()
-            if self.current is not None:
-                raise BusyError("{run} is training. Stop it first, or wait until it is done.", run=self.current)
             run_dir = self._store.create(config)
-            self._run_id = run_dir.name
-            self._thread = threading.Thread(
-                target=self._work, args=(config, run_dir.name), name=f"train-{run_dir.name}", daemon=True
-            )
-            self._thread.start()
+            try:
+                self.queue.add(Waiting(run_dir.name))
+            except WorkspaceError:
+                remove_folder(run_dir)
+                raise
+            self._go_on()
             return run_dir.name
 
-    def _let_end(self) -> None:
-        """A run whose last event is written needs some milliseconds more to leave its thread."""
-        if self.current is not None and self._store.open(self.current).status != "running":
-            self.join(10)
+    def resume(self, run_id: str, *, step: int | None = None) -> str:
+        """Let a run go on from a checkpoint (None: the last one), at once or when its turn comes."""
+        with self._changed:
+            self._let_end()
+            record = self._store.open(run_id)
+            if record.status == "running":
+                raise BusyError("{run} is training already.", run=run_id)
+            record.config()  # a sentence now, not when its turn comes
+            self.queue.add(Waiting(run_id, "resume", step))
+            self._go_on()
+            return run_id
+
+    def cancel(self, run_id: str) -> bool:
+        """Take a run that waits out of the queue; whether it was there. One that never began ends as stopped."""
+        with self._changed:
+            waiting = {entry.run_id: entry for entry in self.queue.entries()}
+            if not self.queue.remove(run_id):
+                return False
+        entry = waiting.get(run_id)
+        run_dir = self._store.runs_dir / run_id
+        if entry and entry.action == "start" and not last_events(run_dir / EVENTS):
+            with EventLog(run_dir) as log:
+                log.tell("stopped", CANCELLED, step=0)
+        self.wake()
+        return True
+
+    def move(self, run_id: str, where: Move) -> None:
+        """Another place in the queue."""
+        self.queue.move(run_id, where)
+        self.wake()
+
+    def wake(self) -> None:
+        """Begin what waits where nothing trains, as after the server's start or a full disk."""
+        with self._changed:
+            self._go_on()
 
     def stop(self, run_id: str | None = None) -> str | None:
-        """Ask the run to stop after its micro-batch; returns the id of the run asked, None when none trains."""
+        """Ask the run to stop after its micro-batch, or take it out of the queue; returns the id of the run asked, None
+        when none trains. A run of another process is asked as well."""
         from studio.training.train import request_stop
 
         chosen = run_id or self.current
         if chosen is None:
             return None
-        request_stop(self._store.open(chosen).path)
+        record = self._store.open(chosen)
+        if not self.cancel(chosen):
+            request_stop(record.path)
         return chosen
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait for the thread; True when it is done."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-        return self.current is None
+        """Wait until nothing trains here and nothing waits; True when it is so."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._run_id is None, seconds)
+            thread = self._thread
+        if done and thread is not None:
+            thread.join(seconds)
+        return done
 
     def shutdown(self, *, seconds: float = 20) -> None:
-        """The server closes: stop the run so that its adapter is kept."""
+        """The server closes: stop the run so that its adapter is kept. What waits goes on waiting."""
+        with self._changed:
+            self._closing = True
         if self.current is not None:
             self.stop()
             self.join(seconds)
 
-    def _work(self, config: RunConfig, run_id: str) -> None:
-        run_dir = self._store.runs_dir / run_id
-        with hold(run_dir):
-            try:
-                self._wait(run_dir)
-                from studio.training.train import train
-            except ImportError as error:
-                logger.exception("%s cannot start", run_id)
-                with EventLog(run_dir) as log:
-                    log.tell("failed", NO_LIBRARY, {"problem": error})
-                return
-            try:
-                train(config, run_dir, self._slot, settings=self._settings)
-            except StudioError as error:  # its sentence is in the run's own log; the thread must not die loudly
-                logger.warning("%s: %s", run_id, error)
+    def _let_end(self) -> None:
+        """A run whose last event is written needs some milliseconds more to leave its thread."""
+        run_id = self._run_id
+        if run_id is None:
+            return
+        try:
+            ended = self._store.open(run_id).status != "running"
+        except WorkspaceError:  # its directory was removed by hand
+            return
+        if ended:
+            self._changed.wait_for(lambda: self._run_id != run_id, 10)
 
-    def _wait(self, run_dir: Path) -> None:
-        """A click before the libraries are there: the run says what it waits for."""
+    def _go_on(self) -> None:
+        """Begin the next run where none trains; the caller holds the condition."""
+        if self._run_id is not None or self._closing:
+            return
+        held: list[FileLock] = []
+        try:
+            entry = self.queue.take(lambda one: self._begin(one, held))
+        except (OSError, WorkspaceError) as error:  # the disk is full: nothing is lost, the queue stands
+            logger.warning("the queue stands still: %s", error)
+            entry = None
+        if entry is None:
+            for lock in held:
+                lock.release()
+            return
+        self._run_id = entry.run_id
+        self._thread = threading.Thread(
+            target=self._work, args=(entry, held[0]), name=f"train-{entry.run_id}", daemon=True
+        )
+        self._thread.start()
+
+    def _begin(self, entry: Waiting, held: list[FileLock]) -> bool:
+        """From here on the run counts as running. False where it is trained already, or was."""
+        run_dir = self._store.runs_dir / entry.run_id
+        lock = hold(run_dir)
+        try:
+            lock.acquire(timeout=2)
+        except Timeout:
+            logger.warning("%s leaves the queue: another process trains it", entry.run_id)
+            return False
+        if entry.action == "start" and any(event["kind"] != "phase" for event in last_events(run_dir / EVENTS)):
+            logger.warning("%s leaves the queue: it has begun before", entry.run_id)
+            lock.release()
+            return False
+        held.append(lock)
         with EventLog(run_dir) as log:
             log.tell("phase", "Waiting for the libraries", phase="libraries")
-        self._ready()
+        return True
+
+    def _work(self, entry: Waiting, lock: FileLock) -> None:
+        try:
+            self._run(entry)
+        except StudioError as error:  # its sentence is in the run's own log; the thread must not die loudly
+            logger.warning("%s: %s", entry.run_id, error)
+        except Exception:
+            logger.exception("%s has ended in an unexpected way", entry.run_id)
+        finally:
+            lock.release()
+            with self._changed:
+                self._run_id = None
+                self._go_on()
+                self._changed.notify_all()
+
+    def _run(self, entry: Waiting) -> None:
+        """Wait for the libraries, then train; what keeps the run from its beginning is its last event."""
+        run_dir = self._store.runs_dir / entry.run_id
+        try:
+            self._ready()
+            from studio.training.train import train
+
+            config = self._store.open(entry.run_id).config()
+        except (ImportError, StudioError) as error:
+            logger.exception("%s cannot start", entry.run_id)
+            with EventLog(run_dir) as log:
+                if isinstance(error, StudioError):
+                    log.tell("failed", error.template, error.details)
+                else:
+                    log.tell("failed", NO_LIBRARY, {"problem": error})
+            return
+        train(config, run_dir, self._slot, settings=self._settings)

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +85,19 @@ def serve(
     open_browser: bool = True,
     share: bool = False,
     auth: tuple[str, str] | None = None,
+    told: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve the page until Ctrl-C. `auth` is (user, password). ConfigError where it may not be served."""
+    """Serve the page until Ctrl-C, and the runs that wait. `auth` is (user, password); `told` hears the address.
+    ConfigError where it may not be served."""
     settings = services.settings
     demand_login(settings, share=share, auth=auth)
     blocks = build_app(services)
     services.warmth.begun.set()  # a click on a page that is just up must already wait for the libraries
     url = launch(blocks, settings, port=port, share=share, auth=auth)
+    told(url)
     print(f"Tunefork is at {url}", file=sys.stderr, flush=True)
     services.warm()
+    services.worker.wake()  # what waited when the server ended
     if open_browser and settings.mode != "space":
         webbrowser.open(url)
     # A service manager's stop keeps the adapter too, as Ctrl-C does.

@@ -19,8 +19,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from studio.services import build_services
-    from studio.ui.app import serve
+    from studio.runs.claim import claim
 
     settings = settings_of(arguments)
     auth = None
@@ -29,6 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
         if not (user and colon and password):
             raise ConfigError("--auth takes USER:PASS.")
         auth = (user, password)
-    services = build_services(settings, notices=tuple(arguments.problems))
-    serve(services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth)
+    settings.prepare_workspace()
+    with claim(settings.workspace) as claimed:  # a second server is refused before its page is built
+        from studio.services import build_services
+        from studio.ui.app import serve
+
+        services = build_services(settings, notices=tuple(arguments.problems))
+        serve(
+            services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth,
+            told=claimed.at,
+        )  # fmt: skip
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from studio.model.slot import ModelSlot
 from studio.runs import RunStore
 from studio.settings import Settings
 from studio.training.train import explain, request_stop, train
-from studio.training.worker import Worker
 
 
 @pytest.fixture
@@ -200,52 +198,6 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
         with pytest.raises(RunFailed, match="step 7"):
             callback.on_log(None, state, None, logs={"loss": float("nan"), "learning_rate": 1e-4})
         callback.on_log(None, state, None, logs={"loss": 2.0, "grad_norm": 0.5, "learning_rate": 1e-4})
-
-
-def test_the_worker_trains_one_run_at_a_time(store: RunStore, slot: ModelSlot, settings: Settings) -> None:
-    worker = Worker(store, slot, settings)
-    run_id = worker.start(config_of(max_steps=2000, eval_strategy="no"))
-    with pytest.raises(BusyError, match=run_id):
-        worker.start(config_of())
-    deadline = time.monotonic() + 60
-    while "log" not in kinds(store, run_id) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert store.open(run_id).status == "running"
-    assert worker.stop() == run_id
-    assert worker.join(30) and store.open(run_id).status == "stopped"
-    second = worker.start(config_of(max_steps=1))
-    assert worker.join(60) and store.open(second).status == "finished"
-
-
-def test_a_run_waits_for_a_reply_and_chat_is_refused_while_it_trains(
-    store: RunStore, slot: ModelSlot, settings: Settings
-) -> None:
-    worker = Worker(store, slot, settings)
-    config = config_of(max_steps=2000, eval_strategy="no")
-    with slot.lease("chat", roaming=True):
-        run_id = worker.start(config)
-        time.sleep(1.0)
-        assert store.open(run_id).status == "running" and "started" not in kinds(store, run_id)
-    deadline = time.monotonic() + 60
-    while "log" not in kinds(store, run_id) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    with pytest.raises(BusyError, match=run_id), slot.lease("chat", roaming=True):
-        pass
-    worker.shutdown()
-    assert store.open(run_id).status == "stopped" and store.open(run_id).has_adapter
-
-
-def test_a_run_started_before_the_libraries_are_there_waits_for_them(
-    store: RunStore, slot: ModelSlot, settings: Settings
-) -> None:
-    """Two threads that import them at once get half-made modules; the run counts as running meanwhile."""
-    ready = threading.Event()
-    worker = Worker(store, slot, settings, ready=ready.wait)
-    run_id = worker.start(config_of(max_steps=1))
-    time.sleep(0.5)
-    assert kinds(store, run_id) == ["phase"] and store.open(run_id).status == "running"
-    ready.set()
-    assert worker.join(60) and store.open(run_id).status == "finished"
 
 
 def test_two_runs_with_one_seed_have_one_loss(store: RunStore, slot: ModelSlot, settings: Settings) -> None:
