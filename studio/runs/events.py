@@ -13,9 +13,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from studio.runs.spare import SpareRoom, is_full
 
 EVENTS = "events.jsonl"
 TERMINAL = frozenset({"finished", "stopped", "failed"})
@@ -30,21 +33,48 @@ class EventLog:
         self._file = (run_dir / EVENTS).open("a", encoding="utf-8", newline="\n")
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
+        self._last = (_last_time(run_dir / EVENTS), time.monotonic())  # of the event before
+        self._spare = SpareRoom(run_dir)
+        self._spare.keep()
+
+    def follow(self, listener: Listener) -> None:
+        """Tell one more listener of every event from now on."""
+        self._listeners = (*self._listeners, listener)
 
     def write(self, kind: str, step: int | None = None, **fields: Any) -> Event:
         """Append one event; what ends a run is also forced to the disk."""
-        event: Event = {"time": round(time.time(), 3), "kind": kind}
+        event: Event = {"time": round(self._now(), 3), "kind": kind}
         if step is not None:
             event["step"] = step
         event.update({name: _plain(value) for name, value in fields.items()})
         with self._lock:
-            self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
-            self._file.flush()
-            if kind in TERMINAL:
-                os.fsync(self._file.fileno())
+            self._append(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n", last=kind in TERMINAL)
         for listen in self._listeners:
             listen(event)
         return event
+
+    def _append(self, line: str, *, last: bool) -> None:
+        """One line on the disk; the room that was kept is for the last one."""
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            if not (last and is_full(error)):
+                raise
+            self._spare.give_up()
+            self._file.flush()  # what is not written yet is still there to be written
+        if last:
+            self._spare.give_up()
+            os.fsync(self._file.fileno())
+
+    def _now(self) -> float:
+        """Unix seconds that never go back: after a clock was set back, its times go on from the last one."""
+        wall, steady = time.time(), time.monotonic()
+        last, then = self._last
+        if wall < last:
+            wall = last + max(steady - then, 0.0)
+        self._last = (wall, steady)
+        return wall
 
     def tell(
         self, kind: str, template: str, details: dict[str, Any] | None = None, *, step: int | None = None, **fields: Any
@@ -55,7 +85,9 @@ class EventLog:
         return self.write(kind, step, message=message, template=template, details=details, **fields)
 
     def close(self) -> None:
-        self._file.close()
+        self._spare.leave()
+        with suppress(OSError):  # a line that found no room: whoever wrote it was told
+            self._file.close()
 
     def __enter__(self) -> EventLog:
         return self
@@ -102,6 +134,12 @@ def last_events(path: Path, *, window: int = 65_536) -> list[Event]:
         chunk = file.read()
     lines = chunk[: chunk.rfind(b"\n") + 1].splitlines()
     return [event for event in map(_parse, lines[1:] if start else lines) if event is not None]
+
+
+def _last_time(path: Path) -> float:
+    """When the last event was written; 0 where there is none."""
+    times = [event.get("time") for event in last_events(path, window=8192)]
+    return max((float(one) for one in times if isinstance(one, int | float)), default=0.0)
 
 
 def _parse(line: bytes) -> Event | None:

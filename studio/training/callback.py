@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,25 @@ from transformers import TrainerCallback  # noqa: TID253 - this module is import
 from studio.errors import RunFailed
 from studio.runs.events import EventLog
 from studio.runs.store import STOP
+from studio.training.clock import WorkClock
+from studio.training.failure import run_dir_gone
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
+USUAL = 20  # logs whose median is the usual loss
+REMEMBERED = 50  # logs that the trainer keeps
+GLANCE = 0.1  # seconds between two looks for a stop inside a step
 _BOOKKEEPING = {"total_flos", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"}
 
 
 class StopRequested(Exception):
-    """Leaves an evaluation at once when a stop was asked for. Caught in `train`."""
+    """Leaves a step or an evaluation at once when a stop was asked for. Caught in `train`."""
+
+
+class Diverged(RunFailed):
+    """What is trained, or its loss, is no longer to be used from this step on."""
 
 
 class RecordCallback(TrainerCallback):
@@ -33,11 +41,13 @@ class RecordCallback(TrainerCallback):
         self._run_dir = run_dir
         self._device = device
         self._rests = rests
-        self._began = 0.0
+        self._clock = WorkClock()
+        self._began = 0.0  # on that clock, as the next
         self._mark = (0.0, 0.0)  # (seconds, tokens) at the previous log
         self.stopping = False
 
     def _obey(self, control: TrainerControl) -> None:
+        self._check_place()
         if self._stop.exists():
             self.stopping = True
             control.should_training_stop = True
@@ -45,12 +55,19 @@ class RecordCallback(TrainerCallback):
 
     def heed(self) -> None:
         """Leave at once where a stop was asked for."""
+        self._check_place()
         if self._stop.exists():
             self.stopping = True
             raise StopRequested
 
+    def _check_place(self) -> None:
+        """Without its folder a run would go on for nobody: no stop would reach it, and nothing could be saved."""
+        self._clock.beat()
+        if not self._run_dir.is_dir():
+            raise run_dir_gone(self._run_dir)
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._began = time.monotonic()
+        self._began = self._clock.beat()
         self._mark = (self._began, 0.0)
         self._obey(control)
 
@@ -85,9 +102,11 @@ class RecordCallback(TrainerCallback):
             )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_save |= self.keeper.due(state.global_step, epoch_ends=False)
         self._obey(control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_save |= self.keeper.due(state.global_step, epoch_ends=True)
         self._obey(control)
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -101,7 +120,9 @@ class RecordCallback(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        del state.log_history[:-REMEMBERED]  # a run may log a million steps, and its events are on the disk
         figures = {name: value for name, value in (logs or {}).items() if name not in _BOOKKEEPING}
+        self.figures.update({name: value for name, value in figures.items() if is_figure(name) or name == "num_tokens"})
         if any(name.startswith("eval_") for name in figures):
             self._log.write("evaluated", state.global_step, **figures)
             return
@@ -110,33 +131,41 @@ class RecordCallback(TrainerCallback):
         self._log.write("log", state.global_step, **figures, **self._pace(state, figures))
         self._check(state.global_step, figures)
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        folder = f"checkpoints/checkpoint-{state.global_step}"
-        self._log.write("checkpoint", state.global_step, path=folder)
-
     def _pace(self, state: TrainerState, figures: dict[str, Any]) -> dict[str, Any]:
         """Tokens a second since the last log, seconds left, memory of the process or the GPU in bytes."""
-        now, tokens = time.monotonic(), float(figures.get("num_tokens", 0))
+        now, tokens = self._clock.beat(), float(figures.get("num_tokens", 0))
         seconds, before = self._mark
         self._mark = (now, tokens)
         rate = (tokens - before) / max(now - seconds, 1e-6)
-        done = max(state.global_step, 1)
-        left = (now - self._began) / done * max(state.max_steps - state.global_step, 0)
+        done = max(state.global_step - self._first, 1)
+        left = (now - (self._began or now)) / done * max(state.max_steps - state.global_step, 0)
         return {
             "tokens_per_second": round(rate, 1),
             "eta_seconds": round(left, 1),
             "memory_bytes": memory_in_use(self._device),
-            "elapsed_seconds": round(now - self._began, 3),
+            "elapsed_seconds": round(self.elapsed(), 3),
         }
 
     def _check(self, step: int, figures: dict[str, Any]) -> None:
         loss = figures["loss"]
         if loss != loss or loss in (float("inf"), float("-inf")):
-            raise RunFailed(
+            raise Diverged(
                 "The loss is no longer a number at step {step}. Lower training.learning_rate, "
                 "or load the model in float32 or bfloat16.",
                 step=step,
             )
+        usual = sorted(self._usual)[len(self._usual) // 2] if len(self._usual) == USUAL else None
+        if self._spike_factor is not None and usual is not None and loss > self._spike_factor * max(usual, 1e-6):
+            raise Diverged(
+                "The loss is {loss} at step {step}, {times} times what was usual before (training.spike_factor is "
+                "{factor}). Lower training.learning_rate, look at the rows of this step, or set "
+                "training.on_divergence: go_back.",
+                loss=f"{loss:.4g}",
+                step=step,
+                times=f"{loss / max(usual, 1e-6):.1f}",
+                factor=self._spike_factor,
+            )
+        self._usual.append(float(loss))
 
 
 def _names(metrics: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,22 +21,25 @@ from studio.adapters.base import without_expected
 from studio.config import RunConfig
 from studio.data.prepare import report_of
 from studio.data.scan import Cancelled
-from studio.errors import RunFailed, StudioError
+from studio.errors import StudioError
 from studio.model.adapter import is_beside
 from studio.model.hardware import threads_for
 from studio.model.memory import describe
 from studio.model.precision import back_to
 from studio.model.reference import check_reference
 from studio.model.slot import ModelSlot
+from studio.runs.data_report import keep_data_report
 from studio.runs.events import EventLog, Listener
 from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
+from studio.training.failure import explain, give_back
 from studio.training.judge import check_rows_fit
 from studio.training.plan import blocking, findings, sequences_of
 from studio.training.questions import check_questions
 from studio.training.stage import Stage, stage
+from studio.training.tracking import followed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer
@@ -70,32 +74,23 @@ def train(
     config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, listeners: Iterable[Listener] = ()
 ) -> Outcome:
     """Train as `config` says into `run_dir`; every end, also a bad one, is an event with a sentence."""
-    with hold(run_dir), EventLog(run_dir, listeners=listeners) as log:
+    with (
+        hold(run_dir),
+        EventLog(run_dir, listeners=listeners) as log,
+        followed(log, config, run_dir, settings=settings),
+    ):
         began = time.monotonic()
         try:
             return _run(config, run_dir, slot, settings=settings, log=log)
         except Exception as error:
-            told = explain(error)
+            told = explain(error, run_dir=run_dir)
             seconds = round(time.monotonic() - began, 2)
-            log.tell("failed", told.template, told.details, seconds=seconds, error=type(error).__name__)
+            give_back(error, run_dir)
+            with suppress(OSError):  # where nothing can be written, whoever started the run is told all the same
+                log.tell("failed", told.template, told.details, seconds=seconds, error=type(error).__name__)
             if told is error:
                 raise
             raise told from error
-
-
-def explain(error: Exception) -> StudioError:
-    """The sentence for an error that is not ours: out of memory, disk full, anything else by its name."""
-    if isinstance(error, StudioError):
-        return error
-    text = str(error).strip().splitlines()[0] if str(error).strip() else ""
-    if type(error).__name__ == "OutOfMemoryError" or "not enough memory" in text or isinstance(error, MemoryError):
-        return RunFailed(
-            "Out of memory. Lower training.per_device_train_batch_size (raise gradient_accumulation_steps to keep "
-            "the effective batch), lower max_length, or turn on gradient_checkpointing."
-        )
-    if isinstance(error, OSError) and error.errno == 28:
-        return RunFailed("The disk is full. Free some space or choose another workspace, then start the run again.")
-    return RunFailed("The run failed: {kind}: {text}", kind=type(error).__name__, text=text[:300])
 
 
 def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog) -> Outcome:
@@ -112,7 +107,9 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
     check_reference(config, settings)
     check_rows_fit(config, settings, turns=staged.prepared.turns)
     check_questions(config, staged.prepared)
-    for fault in blocking(report_of(config, staged.prepared.scan)):
+    doctor = report_of(config, staged.prepared.scan)
+    keep_data_report(run_dir, doctor.as_json())
+    for fault in blocking(doctor):
         raise fault
     for finding in findings(config, staged.prepared, describe(config.model, settings), settings=settings):
         if finding.kind == "warning":
