@@ -1,24 +1,10 @@
-// Draws the curves of one run on their canvases and reads a point under the pointer. Follows live.js, precedes plot.js,
+// Draws the curves of one run on their canvases and reads a point under the pointer. Follows pen.js, precedes plot.js,
 // whose `run`, `view` and `ui` it draws. A curve is {name, colour, dashed, points, evals}, a point {step, at, value}.
 
 const FIGURES = ["step", "epoch", "time", "tokens", "loss", "accuracy", "norm", "rate", "speed", "memory", "mean"];
 const [STEP, EPOCH, TIME, TOKENS, LOSS, ACCURACY, NORM, RATE, SPEED, MEMORY, MEAN] = FIGURES.keys();
 // ---- drawing --------------------------------------------------------------------------------------------------------
 const MARGIN = { left: 46, right: 12, top: 12, bottom: 26 };
-const colour = (name) => getComputedStyle(root).getPropertyValue(`--tf-${name}`).trim();
-
-function prepare(canvas) {
-  const box = canvas.parentElement.getBoundingClientRect();
-  if (!box.width || !box.height) return null;
-  const scale = window.devicePixelRatio || 1;
-  const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  const pen = canvas.getContext("2d");
-  pen.setTransform(scale, 0, 0, scale, 0, 0);
-  pen.clearRect(0, 0, box.width, box.height);
-  return { pen, width: box.width, height: box.height };
-}
-
 const PALETTE = ["pine", "amber", "base", "red", "ink", "dim"];
 const BASICS = ["loss", "accuracy"];
 const available = () => BASICS.filter((key) => key === "loss" || run.rows.some((row) => row[ACCURACY] !== null))
@@ -75,25 +61,6 @@ function reach() { // the right end of the axis: where the run will end, while t
   return view.axis === "time" && run.status === "running" && run.eta ? end + run.eta : end;
 }
 
-function niceTicks(low, high, count) {
-  const rough = (high - low) / count || 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.75);
-  const ticks = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-6; value += step) {
-    ticks.push(Number(value.toPrecision(12)));
-  }
-  return ticks;
-}
-
-function logTicks(low, high) {
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
-    for (const factor of [1, 2, 5]) ticks.push(Number((factor * 10 ** power).toPrecision(3)));
-  }
-  return ticks.filter((tick) => tick >= low && tick <= high);
-}
-
 function frame(width, height, values) { // the two scales
   const positive = isLog() ? values.filter((value) => value > 0) : values;
   let [low, high] = positive.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
@@ -140,17 +107,6 @@ function drawGrid(pen, scale, width, height) {
     const half = pen.measureText(axisText(tick)).width / 2;
     pen.fillText(axisText(tick), Math.min(scale.x(tick), width - half), height - 6);
   }
-}
-
-function trace(pen, points, { stroke, width, alpha = 1, dashed = false }) {
-  pen.setLineDash(dashed ? [6, 4] : []);
-  pen.beginPath();
-  points.forEach(([x, y], index) => (index ? pen.lineTo(x, y) : pen.moveTo(x, y)));
-  Object.assign(pen, { strokeStyle: stroke, lineWidth: width, globalAlpha: alpha, lineJoin: "round" });
-  pen.stroke();
-  pen.setLineDash([]);
-  if (points.length === 1) { pen.fillStyle = stroke; pen.fillRect(points[0][0] - 1.5, points[0][1] - 1.5, 3, 3); }
-  pen.globalAlpha = 1;
 }
 
 const valid = (value) => value !== null && value !== undefined && (!isLog() || value > 0);

@@ -16,7 +16,7 @@ from studio.settings import ASSETS
 from studio.ui.guard import here
 from studio.ui.live import LiveRuns
 
-SCRIPTS = ("live.js", "curve.js", "answers.js", "plot.js")
+SCRIPTS = ("live.js", "pen.js", "curve.js", "answers.js", "plot.js")
 
 
 def script(*names: str) -> str:
