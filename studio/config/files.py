@@ -59,11 +59,16 @@ def explain(error: ValidationError) -> ConfigError:
 
 def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConfig:
     """A run file (or none) with dotted changes laid over it; changes win."""
-    data = read_yaml(path) if path else {}
-    for key, value in (changes or {}).items():
-        _set(data, key, value)
-    _read_texts(data)
-    return anchor(build(data, name=str(path) if path else "the command line"))
+    return lay(read_yaml(path) if path else {}, changes or {}, name=str(path) if path else "the command line")
+
+
+def lay(data: Mapping[str, Any], changes: Mapping[str, Any], *, name: str) -> RunConfig:
+    """A run as a plain mapping, with dotted changes laid over it. The mapping stays what it is."""
+    laid = dict(data)
+    for key, value in changes.items():
+        _set(laid, key, value)
+    _read_texts(laid)
+    return anchor(build(laid, name=name))
 
 
 def _read_texts(data: dict[str, Any]) -> None:

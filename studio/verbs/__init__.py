@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from studio.verbs import chat, check, diff, metrics, preview, report, runs, score, train, ui
+from studio.verbs import chat, check, diff, metrics, preview, report, runs, score, sweep, train, ui
 
 VERBS: dict[str, ModuleType] = {
     "ui": ui,
     "train": train,
+    "sweep": sweep,
     "check": check,
     "preview": preview,
     "chat": chat,

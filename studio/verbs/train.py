@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         preflight(config, settings, progress=tell)  # faults come before a run directory is made
         run_dir = RunStore(settings.runs_dir).create(config)
         print(f"run {run_dir.name}", file=sys.stderr)
-        with _interrupt_stops(run_dir) as interrupted:
+        with interrupt_stops(run_dir) as interrupted:
             try:
                 outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[narrate])
             except StudioError:
@@ -53,17 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
+def interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
     """The first Ctrl-C stops the run and keeps the adapter, a second one ends the process at once."""
-    from studio.training.train import request_stop
-
     interrupted = threading.Event()
 
     def stop(number: int, frame: object) -> None:
         if interrupted.is_set():
             raise KeyboardInterrupt
         interrupted.set()
-        request_stop(run_dir)
+        ask_to_stop(run_dir)
         print("Stopping after this micro-batch; the adapter will be kept. Ctrl-C again ends at once.", file=sys.stderr)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
