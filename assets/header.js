@@ -21,8 +21,10 @@ themeButton.addEventListener("click", () => window.TUNEFORK.switchTheme());
 
 const busyWord = (state) => {
   if (state.training) {
-    const percent = state.training.percent;
-    return [percent === null ? say("app.training_starts") : say("app.training", { percent }), "good"];
+    const { percent, elsewhere } = state.training;
+    const key = percent === null ? "app.training_starts" : elsewhere ? "app.training_elsewhere" : "app.training";
+    const waiting = state.waiting ? ` · ${say("app.waiting", { count: state.waiting })}` : "";
+    return [say(key, { percent }) + waiting, "good"];
   }
   if (state.loading) {
     const part = state.loading.fraction;

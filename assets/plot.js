@@ -187,7 +187,8 @@ function sync() {
   ui.more.children[1].textContent = say("smooth", { factor: view.smooth ? String(view.smooth).slice(1) : say("off") });
   root.classList.toggle("tf-idle", !known);
   show(ui.empty, !run.rows.length);
-  ui.empty.textContent = known ? (running ? say("waiting") : say("no_points")) : say("empty");
+  const why = run.status === "queued" ? "queued" : running ? "waiting" : "no_points";
+  ui.empty.textContent = say(known ? why : "empty");
   ui.canvas.setAttribute("aria-label", say("aria", {
     name: ui.name.textContent, chip: ui.chip.textContent, loss: figures.train_loss, eval: figures.eval_loss }));
   const texts = { rate: number(newest?.[RATE]), norm: number(newest?.[NORM]),

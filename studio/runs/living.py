@@ -35,6 +35,10 @@ class LivingRuns:
                 self._looked = time.monotonic()
             return self._found
 
+    def besides(self, run_id: str | None) -> tuple[str, ...]:
+        """Those that are not `run_id` and live at this very moment."""
+        return tuple(name for name in self.ids() if name != run_id and self._living(name))
+
     def _names(self) -> list[str]:
         try:
             with os.scandir(self._runs_dir) as found:

@@ -10,6 +10,7 @@ from studio.errors import StudioError
 from studio.settings import ASSETS
 from studio.ui.guard import here
 from studio.ui.loader import Loader
+from studio.ui.queue import mark_of, others_of
 from studio.ui.words import translate
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def status_of(services: Services, loader: Loader) -> dict[str, Any]:
         "model": None,
         "holder": slot.holder,
         "training": training_of(services),
+        "waiting": len(services.worker.queue.entries()),
+        "queue": mark_of(services),
         "notices": [translate(here(), one) for one in services.notices],
         **loader.state(here()),
     }
@@ -66,16 +69,19 @@ def status_of(services: Services, loader: Loader) -> dict[str, Any]:
 
 
 def training_of(services: Services) -> dict[str, Any] | None:
-    """{run, percent} of the run in training; percent is None before its first step."""
-    run_id = services.worker.current
+    """{run, percent} of the run in training, here or (`elsewhere`) in another process; percent is None before its first
+    step."""
+    here_now = services.worker.current
+    run_id = here_now or next(iter(others_of(services)), None)
     if run_id is None:
         return None
     try:
         record = services.store.open(run_id)
     except StudioError:  # its directory was removed by hand while it trains
-        return {"run": run_id, "percent": None}
+        return {"run": run_id, "percent": None, "elsewhere": not here_now}
     whole = record.total_steps
-    return {"run": run_id, "percent": min(100, round(100 * record.steps / whole)) if whole else None}
+    percent = min(100, round(100 * record.steps / whole)) if whole else None
+    return {"run": run_id, "percent": percent, "elsewhere": not here_now}
 
 
 def build_header(services: Services, loader: Loader) -> gr.HTML:

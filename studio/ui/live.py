@@ -48,9 +48,17 @@ TAIL = 60  # the last rows are never thinned: the log lines under the plot show 
 class LiveRuns:
     """Answers polls over the runs of a workspace. Keeps only small caches: nothing here is the truth about a run."""
 
-    def __init__(self, store: RunStore, training: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        training: Callable[[], str | None],
+        *,
+        others: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """`training` is the run that this process trains, `others` those that other processes do."""
         self._store = store
         self._training = training
+        self._others = others
         self._newest: tuple[int, str | None] = (-1, None)
         self._folders: dict[str, Path] = {}
 
@@ -89,14 +97,15 @@ class LiveRuns:
         return {"step": step, "answers": answers_at(events_of(path / EVENTS, "sample"), step)}
 
     def current(self, known: dict[str, Any] | None = None) -> str | None:
-        """The run in training here; else the one a page already watches while it runs; else the newest."""
+        """The run in training here; else the one a page already watches while it runs; else one that another process
+        trains; else the newest."""
         training = self._training()
         if training:
             return training
         known = known or {}
         if known.get("status") == "running" and isinstance(known.get("id"), str):
             return str(known["id"])
-        return self._newest_run()
+        return next(iter(self._others()), None) or self._newest_run()
 
     def _newest_run(self) -> str | None:
         """The newest run's id, looked up again only when the folder of runs has changed."""

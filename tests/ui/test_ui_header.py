@@ -9,6 +9,8 @@ import pytest
 
 from studio.config import ModelConfig
 from studio.errors import BusyError, ModelError
+from studio.runs.living import LivingRuns
+from studio.runs.queue import RunQueue
 from studio.ui.header import short_name, status_of
 from studio.ui.loader import Loader
 
@@ -38,8 +40,9 @@ class Slot:
 def services(slot: Slot) -> Any:
     warmed = threading.Event()
     warmed.set()
-    worker = SimpleNamespace(current=None)
-    return SimpleNamespace(slot=slot, warmed=warmed, worker=worker, store=None, notices=())
+    worker = SimpleNamespace(current=None, queue=RunQueue(Path("no-such-folder")))
+    living = LivingRuns(Path("no-such-folder"))
+    return SimpleNamespace(slot=slot, warmed=warmed, worker=worker, living=living, store=None, notices=())
 
 
 def finish(loader: Loader, slot: Slot) -> None:

@@ -22,6 +22,7 @@ from studio.ui.live import LiveRuns
 from studio.ui.page import Page
 from studio.ui.plots import live_plot, watch
 from studio.ui.preview import method_name
+from studio.ui.queue import Starter, others_of, queue_card, wire_queue
 from studio.ui.words import say
 
 SIMPLE = (
@@ -59,13 +60,18 @@ def build(page: Page) -> None:
                     with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
                         outcome = gr.Markdown("", elem_classes=["outcome"])
                         compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
+            queue = queue_card(page.services)
         with page.living():
-            runs = LiveRuns(page.services.store, lambda: page.services.worker.current)
+            runs = LiveRuns(
+                page.services.store,
+                lambda: page.services.worker.current,
+                others=lambda: others_of(page.services),
+            )
             plot = live_plot(runs, elem_id="train-plot")
     page.refs["live-runs"] = runs
     page.refs["start"] = start
     parts = {"effect": effect, "card": card, "start": start, "stop": stop, "done": done, "outcome": outcome}
-    parts |= {"plot": plot, "compare": compare}
+    parts |= {"plot": plot, "compare": compare, "queue": queue}
     page.later(lambda: _wire(page, knobs, parts=parts))
 
 
@@ -125,6 +131,8 @@ def _grouped() -> Iterator[tuple[str, list[str]]]:
 def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     services, quiet = page.services, {"show_progress": "hidden", "api_visibility": "private"}
     card, start, stop, plot = parts["card"], parts["start"], parts["stop"], parts["plot"]
+    starter = Starter(services)
+    wire_queue(services, parts["queue"])
 
     @guard
     def check(values: Values) -> Iterator[dict[Component, Any]]:
@@ -135,10 +143,12 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
         yield _checked(page, values, parts=parts)
 
     @guard
-    def begin(values: Values) -> dict[Component, Any]:
+    def begin(values: Values, request: gr.Request) -> dict[Component, Any]:
         config = page.draft.read(values)
         _refuse_changed(config, page)
-        services.worker.start(config)
+        _, place = starter.start(str(request.session_hash), config)
+        if place:
+            gr.Info(say(here(), "train.queue.added", place=place), title=say(here(), "train.queue.title"))
         return {plot: watch("current"), **_state(page, parts)}
 
     @guard
@@ -205,7 +215,10 @@ def _state(page: Page, parts: dict[str, Any]) -> dict[Component, Any]:
     newest = None if running else next(iter(services.store.list()), None)
     key = OUTCOMES.get(newest.status) if newest else None
     return {
-        parts["start"]: gr.update(visible=not running),
+        parts["start"]: gr.update(
+            value=say(lang, "train.queue.add" if running else "train.start"),
+            variant="secondary" if running else "primary",
+        ),
         parts["stop"]: gr.update(visible=running, interactive=True, value=say(lang, "train.stop")),
         parts["done"]: gr.update(visible=key is not None),
         parts["outcome"]: gr.update(value=say(lang, f"train.{key}") if key else ""),
