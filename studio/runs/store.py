@@ -11,25 +11,29 @@ import shutil
 import tempfile
 import time
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from filelock import FileLock
 
 from studio.config import RunConfig
 from studio.config.files import build, dump, read_yaml
-from studio.config.model import STARTER
 from studio.errors import ConfigError, WorkspaceError
 from studio.methods import METHODS
-from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
+from studio.runs.events import EVENTS, TERMINAL, Event, read_events
+from studio.runs.facts import RUN_YAML as RUN_YAML
+from studio.runs.facts import UNREAD as UNREAD
+from studio.runs.facts import Facts, Index, signature_of
+from studio.runs.facts import is_figure as is_figure
+from studio.runs.labels import read_labels
 from studio.runs.lock import LOCK as LOCK
 from studio.runs.lock import held
 from studio.runs.queue import RunQueue
+from studio.runs.usage import Usage
 
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
-RUN_YAML, STOP, ADAPTER, MODEL, CHECKPOINTS = "run.yaml", "stop", "adapter", "model", "checkpoints"
-UNREAD = "?"  # what a run's file does not tell
+STOP, ADAPTER, MODEL, CHECKPOINTS = "stop", "adapter", "model", "checkpoints"
 GRACE = 20.0  # seconds between making a run's directory and taking its lock
 WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 
@@ -52,6 +56,10 @@ class RunRecord:
     has_adapter: bool = False
     problem: ConfigError | None = None  # why its settings cannot be used
     turns: bool = True  # whether its rows were conversations, not plain text
+    data: str = UNREAD  # the source of its rows
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    bytes: int | None = None  # of its folder, once that was measured
 
     @property
     def answers(self) -> bool:
@@ -144,6 +152,10 @@ class RunRecord:
             "error": self.error,
             "adapter": str(self.path / ADAPTER) if self.has_adapter else None,
             "path": str(self.path),
+            "data": self.data,
+            "notes": self.notes,
+            "tags": list(self.tags),
+            "bytes": self.bytes,
         }
 
 
@@ -152,6 +164,8 @@ class RunStore:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
+        self.usage = Usage()
+        self._index = Index(runs_dir)
 
     def create(self, config: RunConfig) -> Path:
         """A new run directory with its complete run.yaml; it appears whole or not at all."""
@@ -173,22 +187,47 @@ class RunStore:
 
     def list(self) -> list[RunRecord]:
         """Every run, newest first. A folder without a readable run.yaml is shown as failed, not hidden."""
-        if not self.runs_dir.is_dir():
+        try:
+            folders = [one for one in self.runs_dir.iterdir() if one.name[0] != "."]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        folders = [one for one in self.runs_dir.iterdir() if (one / RUN_YAML).is_file() and one.name[0] != "."]
-        return sorted((_read(folder) for folder in folders), key=lambda run: (run.created, run.run_id), reverse=True)
+        waiting = self._waiting()
+        read = (self._read(one, waiting, kept=True) for one in folders)
+        found = [run for run in read if run is not None]
+        self._index.keep([run.run_id for run in found])
+        return sorted(found, key=lambda run: (run.created, run.run_id), reverse=True)
 
     def open(self, run_id: str) -> RunRecord:
         """One run by its id (never a path)."""
         folder = self.runs_dir / run_id
         plain = re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) and folder.parent == self.runs_dir
-        if not plain or not (folder / RUN_YAML).is_file():
+        record = self._read(folder, self._waiting()) if plain else None
+        if record is None:
             raise WorkspaceError(
                 "There is no run {run_id!r} in {path}. `python launch.py runs` lists those there are.",
                 run_id=run_id[:80],
                 path=self.runs_dir,
             )
-        return _read(folder)
+        return record
+
+    def measured(self, record: RunRecord) -> RunRecord:
+        """The record with the size that its folder has now."""
+        return replace(record, bytes=self.usage.measure(record.path))
+
+    def _waiting(self) -> set[str]:
+        return {entry.run_id for entry in RunQueue(self.runs_dir).entries()}
+
+    def _read(self, folder: Path, waiting: set[str], *, kept: bool = False) -> RunRecord | None:
+        """A run's folder; None where it is none. What another process has read of it will do if `kept`."""
+        try:
+            signature = signature_of(folder)
+        except OSError:
+            return None
+        facts = self._index.facts(folder, signature, kept=kept)
+        status: Status | None = None
+        if folder.name in waiting:
+            status = "running" if held(folder) else "queued"
+        return record_of(folder, facts, status=status, created=signature[0] / 1e9, size=self.usage.known(folder))
 
 
 def hold(run_dir: Path) -> FileLock:
@@ -223,74 +262,40 @@ def _claim(staged: Path, parent: Path, base: str) -> Path:
     raise FileExistsError(f"{base} is taken a thousand times")
 
 
-def _read(folder: Path) -> RunRecord:
-    tail = last_events(folder / EVENTS)
-    head, _ = read_events(folder / EVENTS, limit=65_536)
-    started = next((event for event in head if event["kind"] == "started"), {})
-    failed = next((event for event in tail if event["kind"] == "failed"), None)
-    status, error = _status(folder, tail), failed.get("message") if failed else None
-    name, method, model = folder.name, UNREAD, UNREAD
-    problem: ConfigError | None = None
-    try:
-        data = read_yaml(folder / RUN_YAML)
-        name, method, model = _named(data, folder.name)
-        build(data, name=RUN_YAML)
-    except ConfigError as broken:
-        problem, error = broken, error or str(broken)
-        status = status if tail else "failed"
+def record_of(
+    folder: Path, facts: Facts, *, created: float, status: Status | None = None, size: int | None = None
+) -> RunRecord:
+    """A run's record: what its files say, what people wrote on it, and whether it lives."""
+    labels = read_labels(folder)
+    if status is None:
+        unusable = facts.problem is not None and facts.last is None
+        status = "failed" if unusable else _status(folder, facts.last)
     return RunRecord(
         run_id=folder.name,
         path=folder,
-        name=name,
+        name=labels.name or facts.name,
         status=status,
-        method=method,
-        model=model,
-        created=(folder / RUN_YAML).stat().st_mtime,
-        steps=max((event.get("step") or 0 for event in tail), default=0),
-        total_steps=started.get("total_steps"),
-        metrics=_metrics(tail),
-        error=error,
-        problem=problem,
+        method=facts.method,
+        model=facts.model,
+        created=created,
+        steps=facts.steps,
+        total_steps=facts.total_steps,
+        metrics=facts.metrics,
+        error=facts.error or (str(facts.problem) if facts.problem else None),
         has_adapter=(folder / ADAPTER / "adapter_model.safetensors").is_file(),
-        turns=bool(started.get("turns", True)),
+        problem=facts.problem,
+        turns=facts.turns,
+        data=facts.data,
+        notes=labels.notes,
+        tags=labels.tags,
+        bytes=size,
     )
 
 
-def _named(data: dict[str, Any], folder: str) -> tuple[str, str, str]:
-    """Name, method and model of a run's file, whether or not its method is installed."""
-    chosen, model = data.get("method") or {}, data.get("model") or {}
-    method = chosen if isinstance(chosen, str) else chosen.get("type", "sft") if isinstance(chosen, dict) else UNREAD
-    named = model.get("model_name_or_path", STARTER) if isinstance(model, dict) else UNREAD
-    return str(data.get("name") or folder), str(method), str(named)
-
-
-def _status(folder: Path, tail: list[Event]) -> Status:
-    if RunQueue(folder.parent).place(folder.name):
-        return "running" if held(folder) else "queued"
-    last = next((event["kind"] for event in reversed(tail) if event["kind"] != "warning"), None)
-    if last in TERMINAL:  # that a webhook was not told is a warning after the end
-        return last
+def _status(folder: Path, last: str | None) -> Status:
+    if last in TERMINAL:
+        return cast(Status, last)
     if not (folder / LOCK).exists():
         fresh = time.time() - (folder / RUN_YAML).stat().st_mtime < GRACE
-        return "running" if fresh and not tail else "interrupted"
+        return "running" if fresh and last is None else "interrupted"
     return "running" if held(folder) else "interrupted"
-
-
-def is_figure(name: str) -> bool:
-    """Whether a logged value says how good the model is: the loss, and what evaluations say but for their pace."""
-    if name in ("loss", "mean_token_accuracy"):
-        return True
-    return name.startswith("eval_") and not name.endswith(("_runtime", "_per_second", "_num_tokens"))
-
-
-def _metrics(tail: list[Event]) -> dict[str, Any]:
-    """The last training and evaluation figures, and those of the end over them."""
-    metrics: dict[str, Any] = {}
-    for event in tail:
-        if event["kind"] == "log":
-            metrics.update({name: event[name] for name in ("loss", "mean_token_accuracy") if name in event})
-        elif event["kind"] == "evaluated":
-            metrics.update({name: value for name, value in event.items() if is_figure(name)})
-        elif event["kind"] in TERMINAL:
-            metrics.update(event.get("metrics") or {})
-    return metrics
