@@ -62,6 +62,11 @@ def add_settings(sub: argparse.ArgumentParser) -> None:
 
 def read_config(arguments: argparse.Namespace) -> RunConfig:
     """The run that file, --set and flags describe; a flag wins over --set, and both over the file."""
+    return load(arguments.yaml, read_changes(arguments))
+
+
+def read_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --set and flags say, by dotted key; a flag wins over --set."""
     changes = parse_set(arguments.set)
     if arguments.adapter:
         changes = {"adapter": None if arguments.adapter == "null" else {"type": "lora"}, **changes}
@@ -71,7 +76,7 @@ def read_config(arguments: argparse.Namespace) -> RunConfig:
         if dotted == name:
             continue
         changes[dotted] = _value(value, fields[dotted].annotation, name=f"--{dotted}")
-    return load(arguments.yaml, changes)
+    return changes
 
 
 def _value(given: str | list[str], kind: Any, *, name: str) -> Any:

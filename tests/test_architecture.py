@@ -18,7 +18,7 @@ LEVELS = {
     "runs": 5, "chat": 7, "evaluation": 7, "export": 7, "training": 8, "services": 9, "plugins": 9, "ui": 10,
     "flags": 11, "telling": 11, "verbs": 12, "cli": 13,
 }  # fmt: skip
-RAISED = {"ConfigError", "DataError", "ModelError", "WorkspaceError", "BusyError", "RunFailed"}
+RAISED = {"Diverged", "ConfigError", "DataError", "ModelError", "WorkspaceError", "BusyError", "RunFailed"}
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "gradio", "bitsandbytes", "accelerate", "pandas"}
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
 
+SCORES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # of PEFT's RankAllocator, by parameter
+
+
 class AdaLoraAdapter(Targeted):
     """LoRA that begins wide everywhere and keeps its ranks where they matter."""
 
@@ -61,6 +64,19 @@ class AdaLoraAdapter(Targeted):
             orth_reg_weight=self.orth_reg_weight,
             total_step=total + self.tinit + self.tfinal if start.counting else total,
         )
+
+    def kept(self, model: PreTrainedModel) -> dict[str, Any] | None:
+        """How much each rank mattered so far."""
+        allocator: Any = model.base_model.rankallocator
+        pattern = getattr(model, "peft_config")["default"].rank_pattern  # noqa: B009 - PEFT's, not the model's
+        return {"scores": {name: getattr(allocator, name) for name in SCORES}, "rank_pattern": pattern}
+
+    def restore(self, model: PreTrainedModel, kept: dict[str, Any]) -> None:
+        allocator: Any = model.base_model.rankallocator
+        weights = dict(model.named_parameters())
+        for name, found in kept["scores"].items():
+            setattr(allocator, name, {key: value.to(weights[key].device) for key, value in found.items()})
+        getattr(model, "peft_config")["default"].rank_pattern = kept["rank_pattern"]  # noqa: B009
 
     def callbacks(self) -> tuple[TrainerCallback, ...]:
         from transformers import TrainerCallback

@@ -86,6 +86,13 @@ class Adapter(Section, ABC):
         """What a trainer has to call besides."""
         return ()
 
+    def kept(self, model: PreTrainedModel) -> dict[str, Any] | None:
+        """What a checkpoint needs besides the trained values: plain values and tensors; None where there is nothing."""
+        return None
+
+    def restore(self, model: PreTrainedModel, kept: dict[str, Any]) -> None:
+        """Put back what `kept` gave."""
+
 
 @contextmanager
 def without_expected(kind: type[Adapter] | None) -> Iterator[None]:

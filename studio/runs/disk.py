@@ -26,7 +26,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(staged, path)
+        staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -48,7 +48,7 @@ def writing_whole(path: Path) -> Iterator[TextIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(staged, path)
+        staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -80,8 +80,8 @@ def put_folder(staged: Path, target: Path) -> None:
     old = _old(target)
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)
-        os.rename(target, old)
-    os.rename(staged, target)
+        target.rename(old)
+    staged.rename(target)
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -90,7 +90,7 @@ def settle(target: Path) -> None:
     """After a crash inside `put_folder`: the older folder is back where no new one came."""
     old = _old(target)
     if old.exists() and not target.exists():
-        os.rename(old, target)
+        old.rename(target)
     elif old.exists():
         shutil.rmtree(old, ignore_errors=True)
 
@@ -100,7 +100,7 @@ def remove_folder(folder: Path) -> None:
     if not folder.exists():
         return
     gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=folder.parent))
-    os.rename(folder, gone / folder.name)
+    folder.rename(gone / folder.name)
     shutil.rmtree(gone, ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from studio.config import RunConfig, TrainingConfig
 from studio.errors import ConfigError
+from studio.training.tracking import check_trackers
 
 # Ours, or what a run must not leave to chance; `extra` may not set them.
 RESERVED = frozenset(
@@ -35,7 +36,8 @@ RESERVED = frozenset(
 _OURS = frozenset(
     {
         "max_length", "gradient_checkpointing", "extra", "lr_scheduler_kwargs", "metric_for_best_model",
-        "early_stopping_patience", "early_stopping_threshold",
+        "early_stopping_patience", "early_stopping_threshold", "save_strategy", "save_steps", "save_minutes",
+        "save_total_limit", "on_divergence", "spike_factor",
     }
 )  # fmt: skip
 # Not part of transformers: (package, how pip calls it)
@@ -76,8 +78,11 @@ def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: b
         bf16=cuda and dtype == "bfloat16",
         fp16=cuda and dtype == "float16",
         dataloader_pin_memory=cuda,
-        save_only_model=False,
+        save_strategy="no",  # when checkpoints are written, and which go, is the keeper's to say
+        save_total_limit=None,
     )
+    if training.load_best_model_at_end:  # the trainer wants to be told that each evaluation is saved
+        arguments.update(save_strategy=training.eval_strategy, save_steps=training.eval_steps or 500)
     if training.lr_scheduler_kwargs:
         arguments["lr_scheduler_kwargs"] = dict(training.lr_scheduler_kwargs)
     if looks_for_best(training):
@@ -94,6 +99,7 @@ def check_arguments(config: RunConfig) -> None:
         _check_optimizer(config.training.optim)
     if getattr(config.method, "use_liger_kernel", False):
         _check_liger()
+    check_trackers(config)
     kinds = config.method.argument_types() if config.training.extra else {}
     for name, value in config.training.extra.items():
         if name in TrainingConfig.model_fields:

@@ -23,10 +23,13 @@ from studio.model.unsloth import with_fast_adapter
 from studio.runs.events import EventLog
 from studio.runs.store import CHECKPOINTS
 from studio.training.arguments import steps_of, trainer_arguments
+from studio.training.interrupt import look_between_layers
 from studio.training.judge import load_judge
+from studio.training.keeper import Keeper, facts_of
 from studio.training.optimizer import faster_b
 from studio.training.plan import sequences_of
 from studio.training.questions import questions
+from studio.training.resume import Resume, kept
 from studio.training.stage import Stage
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ INITIAL = "initial_adapter"  # what an adapter began with that took weights out 
 
 
 def build(
-    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog, resume: Resume | None = None
 ) -> tuple[Trainer, RecordCallback]:
     """A trainer over a fresh skeleton that shares the slot's weights (or over a copy, to train them all)."""
     from studio.training.callback import RecordCallback
@@ -49,7 +52,10 @@ def build(
         raise RunFailed("The model was unloaded before training began. Start the run again.")
     adapter = config.adapter
     rests = config.method.rests or (adapter is not None and adapter.rests)
-    record = RecordCallback(log, run_dir, device=loaded.device, rests=rests)
+    record = RecordCallback(log, run_dir, device=loaded.device, rests=rests, spike_factor=config.training.spike_factor)
+    record.keeper = Keeper(
+        config, run_dir, log=log, record=record, facts=facts_of(config, staged.prepared), initial=run_dir / INITIAL
+    )
     before = None if adapter is None else start_of(adapter, slot.settings)
     if getattr(config.method, "precompute_ref_log_probs", False):
         log.tell("phase", "Reading the rows with the reference model", phase="reference")
@@ -87,7 +93,10 @@ def build(
     train_in_float32(trainer.model)
     if isinstance(adapter, LoraAdapter) and adapter.loraplus_lr_ratio is not None:
         trainer.optimizer = faster_b(trainer, adapter.loraplus_lr_ratio)
-    return _examined(trainer, config, slot, staged=staged, log=log, record=record), record
+    if trainer.args.world_size == 1:
+        look_between_layers(trainer.model, record.glance)
+    trainer = _examined(trainer, config, slot, staged=staged, log=log, record=record)
+    return kept(trainer, record.keeper, resume=resume, adapter=adapter), record
 
 
 def _examined(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +11,15 @@ from transformers import TrainerCallback  # noqa: TID253 - this module is import
 
 from studio.errors import RunFailed
 from studio.runs.events import EventLog
-from studio.runs.store import STOP
+from studio.runs.store import STOP, is_figure
 from studio.training.clock import WorkClock
 from studio.training.failure import run_dir_gone
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from studio.training.keeper import Keeper
 
 USUAL = 20  # logs whose median is the usual loss
 REMEMBERED = 50  # logs that the trainer keeps
@@ -32,23 +36,42 @@ class Diverged(RunFailed):
 
 
 class RecordCallback(TrainerCallback):
-    """Every log, evaluation and checkpoint becomes an event. Loss that is no number ends the run."""
+    """Every log and evaluation becomes an event. Loss that is no number ends the run."""
 
-    def __init__(self, log: EventLog, run_dir: Path, *, device: str, rests: bool = False) -> None:
-        """`rests` says that a step without any gradient can be right."""
+    keeper: Keeper  # given once there is one
+
+    def __init__(
+        self, log: EventLog, run_dir: Path, *, device: str, rests: bool = False, spike_factor: float | None = None
+    ) -> None:
+        """`rests` says that a step without any gradient can be right; a loss of `spike_factor` times the usual one
+        ends the run."""
         self._log = log
         self._stop = run_dir / STOP
         self._run_dir = run_dir
         self._device = device
         self._rests = rests
+        self._spike_factor = spike_factor
+        self._usual: deque[float] = deque(maxlen=USUAL)
         self._clock = WorkClock()
-        self._began = 0.0  # on that clock, as the next
+        self._began: float | None = None  # on that clock, as the marks
+        self._before = 0.0  # seconds that were trained before this process
+        self._first = 0  # the step it began at
         self._mark = (0.0, 0.0)  # (seconds, tokens) at the previous log
+        self._looked = 0.0
+        self.figures: dict[str, Any] = {}  # the last of each
         self.stopping = False
+
+    def elapsed(self) -> float:
+        """Seconds trained, with those before the run was resumed."""
+        return self._before + (self._clock.beat() - self._began if self._began is not None else 0.0)
+
+    def go_on(self, *, step: int, elapsed: float, figures: dict[str, Any]) -> None:
+        """The run was trained before: for so long, to this step."""
+        self._before, self._first, self.figures = elapsed, step, dict(figures)
 
     def _obey(self, control: TrainerControl) -> None:
         self._check_place()
-        if self._stop.exists():
+        if _anybody(self._stop.exists()):
             self.stopping = True
             control.should_training_stop = True
             control.should_evaluate = control.should_save = False
@@ -60,6 +83,13 @@ class RecordCallback(TrainerCallback):
             self.stopping = True
             raise StopRequested
 
+    def glance(self) -> None:
+        """`heed`, for places that are passed many times a second."""
+        now = time.monotonic()
+        if now - self._looked > GLANCE:
+            self._looked = now
+            self.heed()
+
     def _check_place(self) -> None:
         """Without its folder a run would go on for nobody: no stop would reach it, and nothing could be saved."""
         self._clock.beat()
@@ -68,11 +98,15 @@ class RecordCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._began = self._clock.beat()
-        self._mark = (self._began, 0.0)
+        self._mark = (self._began, float(self.figures.get("num_tokens", 0)))
         self._obey(control)
 
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.keeper.optimizer_steps()
+
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._obey(control)
+        if args.world_size == 1:
+            self._obey(control)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, *, model: nn.Module, **kwargs: Any) -> None:
         """A step that teaches nothing ends the run. Sharded gradients are not all here to be looked at."""
@@ -110,7 +144,8 @@ class RecordCallback(TrainerCallback):
         self._obey(control)
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.heed()
+        if args.world_size == 1:
+            self.heed()
 
     def on_log(
         self,
@@ -166,6 +201,17 @@ class RecordCallback(TrainerCallback):
                 factor=self._spike_factor,
             )
         self._usual.append(float(loss))
+
+
+def _anybody(wish: bool) -> bool:
+    """The first process's view of it, so that all of a distributed run leave at the same step."""
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return wish
+    told = [wish]
+    torch.distributed.broadcast_object_list(told, src=0)
+    return told[0]
 
 
 def _names(metrics: dict[str, Any]) -> list[str]:

@@ -6,16 +6,14 @@ Three callers share it: the page's worker thread, the command line, and a distri
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import socket
 import time
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from studio.adapters.base import without_expected
 from studio.config import RunConfig
@@ -23,31 +21,34 @@ from studio.data.prepare import report_of
 from studio.data.scan import Cancelled
 from studio.errors import StudioError
 from studio.model.adapter import is_beside
-from studio.model.hardware import threads_for
+from studio.model.hardware import describe_device, threads_for
 from studio.model.memory import describe
-from studio.model.precision import back_to
 from studio.model.reference import check_reference
 from studio.model.slot import ModelSlot
+from studio.runs.checkpoint import drop_after, tidy
 from studio.runs.data_report import keep_data_report
-from studio.runs.events import EventLog, Listener
-from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
+from studio.runs.events import EVENTS, EventLog, Listener, events_of
+from studio.runs.stopping import asked_to_stop, forget_stop
+from studio.runs.store import STOP, hold, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
 from studio.training.failure import explain, give_back
+from studio.training.going_on import STATUS_OF, End, go_back, last_words, tell_resumed
 from studio.training.judge import check_rows_fit
+from studio.training.keeper import data_identity, versions
 from studio.training.plan import blocking, findings, sequences_of
 from studio.training.questions import check_questions
+from studio.training.resume import Resume, check_content, settings_changed
+from studio.training.saving import save_trained
 from studio.training.stage import Stage, stage
 from studio.training.tracking import followed
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, Trainer
+    from transformers import Trainer
 
     from studio.model.load import LoadedModel
     from studio.training.callback import RecordCallback
-
-RECORDED = ("torch", "transformers", "trl", "peft", "datasets")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Outcome:
     """How a run ended. `status` is that of its last event."""
 
     run_id: str
-    status: Literal["finished", "stopped"]
+    status: End
     steps: int
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -71,9 +72,16 @@ class _StopFile:
 
 
 def train(
-    config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, listeners: Iterable[Listener] = ()
+    config: RunConfig,
+    run_dir: Path,
+    slot: ModelSlot,
+    *,
+    settings: Settings,
+    listeners: Iterable[Listener] = (),
+    resume: Resume | None = None,
 ) -> Outcome:
-    """Train as `config` says into `run_dir`; every end, also a bad one, is an event with a sentence."""
+    """Train as `config` says into `run_dir`, from the beginning or from a checkpoint of it; every end, also a bad one,
+    is an event with a sentence."""
     with (
         hold(run_dir),
         EventLog(run_dir, listeners=listeners) as log,
@@ -81,7 +89,10 @@ def train(
     ):
         began = time.monotonic()
         try:
-            return _run(config, run_dir, slot, settings=settings, log=log)
+            tidy(run_dir)
+            if resume is not None:
+                forget_stop(run_dir)
+            return _run(config, run_dir, slot, settings=settings, log=log, resume=resume)
         except Exception as error:
             told = explain(error, run_dir=run_dir)
             seconds = round(time.monotonic() - began, 2)
@@ -93,17 +104,68 @@ def train(
             raise told from error
 
 
-def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog) -> Outcome:
+def _run(
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Settings, log: EventLog, resume: Resume | None
+) -> Outcome:
     from studio.training.callback import StopRequested
 
     began = time.monotonic()
-    beside = config.adapter is not None and config.adapter.beside
     check_arguments(config)
-    log.tell("phase", "Reading and tokenizing the data", phase="data")
+    if resume is not None:
+        resume = replace(resume, changed=settings_changed(resume.checkpoint, config))
     try:
-        staged = stage(config, settings, progress=_phases(log), cancelled=_StopFile(run_dir / STOP))
+        staged = _staged(config, run_dir, settings=settings, log=log)
     except Cancelled:
-        return _stopped_early(run_dir, log)
+        return _stopped_early(run_dir, log, resume)
+    if resume is not None:
+        prepared = staged.prepared
+        check_content(resume, data=data_identity(prepared), supervised=prepared.supervised, total=prepared.total)
+    log.tell("phase", "Loading the model", phase="model")
+    with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
+        loaded = slot.load(config.model, progress=_phases(log))
+        try:
+            trainer, record, metrics = _trained(
+                config, run_dir, slot, staged=staged, log=log, resume=resume, began=began
+            )
+        except StopRequested:
+            return _stopped_early(run_dir, log, resume)
+        kind = asked_to_stop(run_dir) if record.stopping else None
+        beside = config.adapter is not None and config.adapter.beside
+        saved = None
+        if kind != "abandon":
+            with without_expected(None if config.adapter is None else type(config.adapter)):
+                saved = save_trained(
+                    trainer.model, staged.tokenizer, run_dir, beside=beside, dtype=loaded.dtype,
+                    initial=run_dir / INITIAL,
+                )  # fmt: skip
+        steps, total = int(trainer.state.global_step), int(trainer.state.max_steps)
+        del trainer
+        if kind == "pause":
+            slot.unload()
+        elif saved is not None and config.method.chats:
+            try:
+                slot.attach(run_dir.name, saved)
+            except StudioError as error:  # what was learned is on the disk: Chat will say it again
+                log.tell("warning", error.template, error.details)
+    if kind == "abandon":
+        drop_after(run_dir, -1)
+    status = STATUS_OF[kind]
+    log.tell(
+        status,
+        *last_words(kind, steps, best=metrics.get("best_step")),
+        step=steps,
+        total_steps=total,
+        metrics=metrics,
+        seconds=round(time.monotonic() - began, 2),
+        adapter=beside and kind != "abandon",
+    )
+    return Outcome(run_id=run_dir.name, status=status, steps=steps, metrics=metrics)
+
+
+def _staged(config: RunConfig, run_dir: Path, *, settings: Settings, log: EventLog) -> Stage:
+    """The rows of a run, looked at; whatever makes a run over them useless is raised."""
+    log.tell("phase", "Reading and tokenizing the data", phase="data")
+    staged = stage(config, settings, progress=_phases(log), cancelled=_StopFile(run_dir / STOP))
     check_reference(config, settings)
     check_rows_fit(config, settings, turns=staged.prepared.turns)
     check_questions(config, staged.prepared)
@@ -115,40 +177,44 @@ def _run(config: RunConfig, run_dir: Path, slot: ModelSlot, *, settings: Setting
         if finding.kind == "warning":
             log.tell("warning", finding.template, finding.details)
     staged.prepared.write()
-    log.tell("phase", "Loading the model", phase="model")
-    with slot.lease(f"the run {run_dir.name}", wait=True):  # a reply that is being written is let finish
-        loaded = slot.load(config.model, progress=_phases(log))
+    return staged
+
+
+def _trained(
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog, resume: Resume | None,
+    began: float,
+) -> tuple[Trainer, RecordCallback, dict[str, Any]]:  # fmt: skip
+    """The trainer after its last step. Where the run diverges and may go back, it is built again from a checkpoint."""
+    from studio.training.callback import Diverged
+
+    back = 0
+    while True:
+        trainer, record = build(config, run_dir, slot, staged=staged, log=log, resume=resume)
+        loaded = slot.loaded
+        assert loaded is not None
+        if resume is not None:
+            gone = drop_after(run_dir, resume.checkpoint.step)
+            total = steps_of(config.training, sequences_of(config, staged.prepared))
+            tell_resumed(log, resume, gone=gone, total_steps=total)
+        if resume is None or not events_of(run_dir / EVENTS, "started"):
+            _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
         try:
-            trainer, record = build(config, run_dir, slot, staged=staged, log=log)
-        except StopRequested:
-            return _stopped_early(run_dir, log)
-        _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)
-        with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
-            metrics = _train(trainer, record, began=began)
-        with without_expected(None if config.adapter is None else type(config.adapter)):
-            saved = _save(trainer.model, staged, run_dir, beside=beside, dtype=loaded.dtype)
-        steps = int(trainer.state.global_step)
-        del trainer
-        if config.method.chats:
-            try:
-                slot.attach(run_dir.name, saved)
-            except StudioError as error:  # what was learned is on the disk: Chat will say it again
-                log.tell("warning", error.template, error.details)
-    status: Literal["finished", "stopped"] = "stopped" if record.stopping else "finished"
-    log.tell(
-        status,
-        *_last_words(status, steps, best=metrics.get("best_step")),
-        step=steps,
-        metrics=metrics,
-        seconds=round(time.monotonic() - began, 2),
-        adapter=beside,
-    )
-    return Outcome(run_id=run_dir.name, status=status, steps=steps, metrics=metrics)
+            with threads_for(loaded.parameters, "cpu" if loaded.device == "cpu" else "cuda"):
+                return trainer, record, _train(trainer, record, began=began, resume=resume)
+        except Diverged as error:
+            back += 1
+            del trainer
+            resume = go_back(config, run_dir, log, error, times=back, before=resume)
+            traceback.clear_frames(error.__traceback__)
 
 
-def _stopped_early(run_dir: Path, log: EventLog) -> Outcome:
-    log.tell("stopped", "Stopped while the data was read: nothing was learned, and nothing is saved.", step=0)
-    return Outcome(run_id=run_dir.name, status="stopped", steps=0)
+def _stopped_early(run_dir: Path, log: EventLog, resume: Resume | None) -> Outcome:
+    if resume is None:
+        log.tell("stopped", "Stopped while the data was read: nothing was learned, and nothing is saved.", step=0)
+        return Outcome(run_id=run_dir.name, status="stopped", steps=0)
+    step = resume.checkpoint.step
+    log.tell("stopped", "Stopped before it went on: the run is as it was at step {step}.", {"step": step}, step=step)
+    return Outcome(run_id=run_dir.name, status="stopped", steps=step)
 
 
 def _write_started(
@@ -182,69 +248,28 @@ def _write_started(
         total_parameters=total,
         device=loaded.device,
         dtype=loaded.dtype,
-        versions={name: version(name) for name in RECORDED} | {"python": platform.python_version()},
+        hardware=describe_device(),
+        versions=versions(),
     )
 
 
-def _train(trainer: Trainer, record: RecordCallback, *, began: float) -> dict[str, Any]:
+def _train(trainer: Trainer, record: RecordCallback, *, began: float, resume: Resume | None) -> dict[str, Any]:
     """Train to the end or to the stop; returns the last figures."""
     from studio.training.callback import StopRequested
 
     metrics: dict[str, Any] = {"setup_seconds": round(time.monotonic() - began, 2)}
     try:
-        output = trainer.train()
+        output = trainer.train(resume_from_checkpoint=None if resume is None else str(resume.checkpoint.path))
         metrics.update(train_loss=output.metrics.get("train_loss"), train_seconds=output.metrics.get("train_runtime"))
     except StopRequested:
-        record.stopping = True
-    for entry in trainer.state.log_history:
-        metrics.update({name: value for name, value in entry.items() if is_figure(name)})
+        record.keeper.finish(trainer)
+        if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
+            trainer._load_best_model()
+    metrics.update({name: value for name, value in record.figures.items() if is_figure(name)})
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         metrics.update(best_step=trainer.state.best_global_step, best_metric=trainer.state.best_metric)
+    metrics.update(checkpoint_seconds=round(record.keeper.spent, 2))
     return {name: value for name, value in metrics.items() if value is not None}
-
-
-def _save(model: PreTrainedModel, staged: Stage, run_dir: Path, *, beside: bool, dtype: str) -> Path:
-    """The trained weights and the tokenizer, staged beside their place and renamed into it.
-
-    A model's own weights go back to the type they were loaded in; an adapter keeps its float32.
-    """
-    import torch
-
-    target = run_dir / (ADAPTER if beside else MODEL)
-    made, initial = run_dir / f".{target.name}-new", run_dir / INITIAL
-    shutil.rmtree(made, ignore_errors=True)
-    if beside:
-        # Rows of new tokens are the adapter's own; PEFT would look the base up to save its whole embedding as well.
-        options: dict[str, Any] = {"save_embedding_layers": False, "selected_adapters": ["default"]}
-        if initial.is_dir():
-            options["path_initial_model_for_weight_conversion"] = str(initial)
-        model.save_pretrained(str(made), **options)
-        shutil.rmtree(initial, ignore_errors=True)
-    else:
-        back_to(model, getattr(torch, dtype)).save_pretrained(str(made))
-    staged.tokenizer.save_pretrained(str(made))
-    if target.exists():
-        shutil.rmtree(target)
-    made.rename(target)
-    return target
-
-
-def _last_words(status: str, steps: int, *, best: int | None) -> tuple[str, dict[str, Any]]:
-    if best is not None:
-        if status == "finished":
-            return "Finished after {steps} steps. Saved are the best weights, those of step {best}.", {
-                "steps": steps,
-                "best": best,
-            }
-        return "Stopped after step {steps}. Saved are the best weights until then, those of step {best}.", {
-            "steps": steps,
-            "best": best,
-        }
-    if status == "finished":
-        return "Finished after {steps} steps. What was learned is saved.", {"steps": steps}
-    if steps == 0:
-        return "Stopped before the first step: the weights are saved, but nothing was learned.", {}
-    return "Stopped after step {steps}. What was learned until then is saved and usable.", {"steps": steps}
 
 
 def _phases(log: EventLog) -> Any:
@@ -257,8 +282,3 @@ def _phases(log: EventLog) -> Any:
             log.write("phase", phase="fetch", message=sentence, fraction=fraction)
 
     return tell
-
-
-def request_stop(run_dir: Path) -> None:
-    """Ask a run, in whatever process, to stop after its micro-batch."""
-    (run_dir / STOP).touch()

@@ -15,8 +15,10 @@ from studio.model.slot import ModelSlot
 from studio.runs.disk import remove_folder
 from studio.runs.events import EVENTS, EventLog, last_events
 from studio.runs.queue import Move, RunQueue, Waiting
+from studio.runs.stopping import StopKind, ask_to_stop, forget_stop
 from studio.runs.store import RunStore, hold
 from studio.settings import Settings
+from studio.training.going_on import resume_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ class Worker:
             record = self._store.open(run_id)
             if record.status == "running":
                 raise BusyError("{run} is training already.", run=run_id)
-            record.config()  # a sentence now, not when its turn comes
+            resume_of(record, step=step)  # a sentence now, not when its turn comes
+            forget_stop(record.path)
             self.queue.add(Waiting(run_id, "resume", step))
             self._go_on()
             return run_id
@@ -95,17 +98,15 @@ class Worker:
         with self._changed:
             self._go_on()
 
-    def stop(self, run_id: str | None = None) -> str | None:
+    def stop(self, run_id: str | None = None, *, kind: StopKind = "keep") -> str | None:
         """Ask the run to stop after its micro-batch, or take it out of the queue; returns the id of the run asked, None
         when none trains. A run of another process is asked as well."""
-        from studio.training.train import request_stop
-
         chosen = run_id or self.current
         if chosen is None:
             return None
         record = self._store.open(chosen)
         if not self.cancel(chosen):
-            request_stop(record.path)
+            ask_to_stop(record.path, kind)
         return chosen
 
     def join(self, seconds: float | None = None) -> bool:
@@ -196,7 +197,9 @@ class Worker:
             self._ready()
             from studio.training.train import train
 
-            config = self._store.open(entry.run_id).config()
+            record = self._store.open(entry.run_id)
+            config = record.config()
+            resume = resume_of(record, step=entry.step, held=True) if entry.action == "resume" else None
         except (ImportError, StudioError) as error:
             logger.exception("%s cannot start", entry.run_id)
             with EventLog(run_dir) as log:
@@ -205,4 +208,4 @@ class Worker:
                 else:
                     log.tell("failed", NO_LIBRARY, {"problem": error})
             return
-        train(config, run_dir, self._slot, settings=self._settings)
+        train(config, run_dir, self._slot, settings=self._settings, resume=resume)

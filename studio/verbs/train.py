@@ -9,37 +9,51 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from studio.errors import StudioError
-from studio.flags import add_settings, read_config
+from studio.errors import ConfigError, StudioError
+from studio.flags import add_settings, read_changes, read_config
+from studio.runs.stopping import ask_to_stop
 from studio.runs.store import RunStore
+from studio.settings import Settings
 from studio.telling import narrate, print_json, stdout_kept, tell
 from studio.verbs.base import INTERRUPTED, settings_of
 
-HELP = "train what RUN.yaml or the flags say"
+if TYPE_CHECKING:
+    from studio.training.resume import Resume
+
+HELP = "train what RUN.yaml or the flags say, or let a run go on"
 
 
 def add(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--resume", metavar="RUN_ID", help="go on with this run from its last checkpoint")
+    sub.add_argument("--branch", metavar="RUN_ID", help="a new run from a checkpoint of this one, with other settings")
+    sub.add_argument("--step", type=int, metavar="N", help="the checkpoint's step (default: the last one)")
+    sub.add_argument(
+        "--despite", nargs="+", default=[], metavar="PART",
+        help="go on although it is missing or another: optimizer, data",
+    )  # fmt: skip
     add_settings(sub)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config, settings = read_config(arguments), settings_of(arguments)
+    settings = settings_of(arguments)
     settings.prepare_workspace()
-    out = sys.stdout
+    store, out = RunStore(settings.runs_dir), sys.stdout
     with stdout_kept():
         from studio.model.slot import ModelSlot
-        from studio.training.plan import preflight
         from studio.training.train import train
 
-        preflight(config, settings, progress=tell)  # faults come before a run directory is made
-        run_dir = RunStore(settings.runs_dir).create(config)
+        run_dir, resume = _begin(arguments, store, settings)
+        config = store.open(run_dir.name).config() if resume else read_config(arguments)
         print(f"run {run_dir.name}", file=sys.stderr)
         with interrupt_stops(run_dir) as interrupted:
             try:
-                outcome = train(config, run_dir, ModelSlot(settings), settings=settings, listeners=[narrate])
+                outcome = train(
+                    config, run_dir, ModelSlot(settings), settings=settings, listeners=[narrate], resume=resume
+                )
             except StudioError:
-                record = RunStore(settings.runs_dir).open(run_dir.name)
+                record = store.open(run_dir.name)
                 result = {"run_id": record.run_id, "status": record.status, "steps": record.steps}
                 if arguments.json:
                     print_json({**result, "metrics": record.metrics}, to=out)
@@ -52,6 +66,34 @@ def run(arguments: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted.is_set() else 0
 
 
+def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -> tuple[Path, Resume | None]:
+    """The directory to train into, and from where a run goes on."""
+    from studio.training.going_on import branch, extend, resume_of
+    from studio.training.plan import preflight
+
+    named = arguments.resume or arguments.branch
+    if named is None:
+        if arguments.step is not None or arguments.despite:
+            raise ConfigError(
+                "--step and --despite say how a run goes on. Give --resume RUN_ID or --branch RUN_ID too."
+            )
+        config = read_config(arguments)
+        preflight(config, settings, progress=tell)  # faults come before a run directory is made
+        return store.create(config), None
+    if arguments.resume and arguments.branch:
+        raise ConfigError("--resume goes on with a run and --branch makes another of it. Give one of them.")
+    if arguments.yaml is not None:
+        raise ConfigError("A run goes on with its own settings. Give flags for those that change, and no file.")
+    record, changes = store.open(named), read_changes(arguments)
+    if arguments.branch:
+        run_dir = branch(store, record, changes, step=arguments.step)
+        return run_dir, resume_of(store.open(run_dir.name), despite=arguments.despite)
+    if changes:
+        extend(record, changes, step=arguments.step)
+    record = store.open(named)
+    return record.path, resume_of(record, step=arguments.step, despite=arguments.despite)
+
+
 @contextlib.contextmanager
 def interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
     """The first Ctrl-C stops the run and keeps the adapter, a second one ends the process at once."""
@@ -62,7 +104,10 @@ def interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
         ask_to_stop(run_dir)
-        print("Stopping after this micro-batch; the adapter will be kept. Ctrl-C again ends at once.", file=sys.stderr)
+        print(
+            "Stopping; what was learned is kept, and `train --resume` goes on from here. Ctrl-C again ends at once.",
+            file=sys.stderr,
+        )
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

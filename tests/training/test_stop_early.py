@@ -16,7 +16,8 @@ from studio.model.slot import ModelSlot
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.training.stage import look
-from studio.training.train import request_stop, train
+from studio.runs.stopping import ask_to_stop
+from studio.training.train import train
 
 
 def test_a_stop_is_heard_while_rows_are_read(
@@ -34,7 +35,7 @@ def test_a_stop_is_heard_while_rows_are_read(
         time.sleep(0.01)
         seen.append(given)
         if len(seen) == 20:
-            request_stop(run_dir)
+            ask_to_stop(run_dir)
         return quick(*given)
 
     monkeypatch.setattr(scanning, "look", slowly)

@@ -15,7 +15,8 @@ from studio.errors import BusyError, RunFailed, StudioError
 from studio.model.slot import ModelSlot
 from studio.runs import RunStore
 from studio.settings import Settings
-from studio.training.train import explain, request_stop, train
+from studio.runs.stopping import ask_to_stop
+from studio.training.train import train
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_a_stop_ends_within_a_micro_batch_and_keeps_the_adapter(
     def ask(event: dict[str, Any]) -> None:
         if event["kind"] == "log" and event["step"] == 3:
             asked.append(time.monotonic())
-            request_stop(run_dir)
+            ask_to_stop(run_dir)
 
     outcome = train(config, run_dir, slot, settings=settings, listeners=[ask])
     assert outcome.status == "stopped" and outcome.steps in (3, 4)
@@ -97,7 +98,7 @@ def test_a_stop_inside_a_long_step_does_not_wait_for_its_end(
             nonlocal micro
             micro += 1
             if micro == 3:
-                request_stop(run_dir)
+                ask_to_stop(run_dir)
             super().on_substep_end(*args, **kwargs)
 
     original = callback.RecordCallback
@@ -124,7 +125,7 @@ def test_a_stop_inside_an_evaluation_leaves_it(store: RunStore, slot: ModelSlot,
 
     def ask(event: dict[str, Any]) -> None:
         if event["kind"] == "log" and event["step"] == 2:  # logged before the evaluation of the same step
-            request_stop(run_dir)
+            ask_to_stop(run_dir)
 
     outcome = train(config, run_dir, slot, settings=settings, listeners=[ask])
     assert outcome.status == "stopped" and outcome.steps == 2

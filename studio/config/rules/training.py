@@ -52,28 +52,6 @@ def best_needs_evaluation(config: Sections) -> ConfigError | None:
     return None
 
 
-def best_is_saved(config: Sections) -> ConfigError | None:
-    """The best of the evaluated states can be had back only where each was saved."""
-    training = config.training
-    if not training.load_best_model_at_end:
-        return None
-    if training.save_strategy != training.eval_strategy:
-        return ConfigError(
-            "training.load_best_model_at_end needs a checkpoint at each evaluation: training.save_strategy is {save}, "
-            "training.eval_strategy is {eval}. Set both the same.",
-            save=training.save_strategy,
-            eval=training.eval_strategy,
-        )
-    if training.eval_strategy == "steps" and training.save_steps % (training.eval_steps or 1):
-        return ConfigError(
-            "training.load_best_model_at_end needs training.save_steps ({save}) to be a multiple of "
-            "training.eval_steps ({eval}).",
-            save=training.save_steps,
-            eval=training.eval_steps,
-        )
-    return None
-
-
 def schedules_need_settings(config: Sections) -> ConfigError | None:
     """Schedules that transformers cannot begin without an argument."""
     kind, given = config.training.lr_scheduler_type, config.training.lr_scheduler_kwargs
@@ -160,7 +138,6 @@ TRAINING_RULES: tuple[Rule, ...] = (
     dropping_needs_max_length,
     steps_need_a_number,
     best_needs_evaluation,
-    best_is_saved,
     schedules_need_settings,
     lengths_are_grouped_of_rows,
     answers_need_evaluations,
