@@ -19,6 +19,8 @@ from studio.runs.store import RunRecord
 Row = dict[str, Any]
 PLACES = ("step", "epoch", "num_tokens", "seconds", "time")  # where a row lies; every other column is a figure
 TABLED = ("log", "evaluated")
+EVALUATION = "eval_"
+PACE = frozenset({"eval_num_tokens", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second"})
 NO_NUMBERS = frozenset({"nan", "inf", "-inf"})  # as the log writes them
 KIND = b'"kind": "'
 
@@ -109,13 +111,27 @@ def rows(run_dir: Path) -> Iterator[Row]:
         yield row
 
 
+def evaluations(run_dir: Path) -> list[Row]:
+    """`step` and the figures of each evaluation but those of its pace, without `eval_`; logs are not read for it."""
+    found = []
+    for _, event in kept(run_dir / EVENTS, kinds=("evaluated",)):
+        if event["kind"] == "evaluated":
+            figures = {
+                name.removeprefix(EVALUATION): value
+                for name, value in event.items()
+                if name.startswith(EVALUATION) and name not in PACE and is_number(value)
+            }
+            found.append({"step": _step(event), **figures})
+    return found
+
+
 def columns_of(run_dir: Path) -> list[str]:
     """The columns of the table: where a row lies, then the figures, training's before those of evaluations."""
     found: dict[str, None] = {}
     for row in rows(run_dir):
         if row.keys() - found.keys():
             found.update(dict.fromkeys(row))
-    figures = sorted((name for name in found if name not in PLACES), key=lambda name: name.startswith("eval_"))
+    figures = sorted((name for name in found if name not in PLACES), key=lambda name: name.startswith(EVALUATION))
     return [*(name for name in PLACES if name in found), *figures]
 
 

@@ -15,7 +15,7 @@ from studio.runs.data_report import data_report
 from studio.runs.difference import started
 from studio.runs.drawing import figure, picture
 from studio.runs.events import EVENTS, Event
-from studio.runs.metrics import finite, kept, rows
+from studio.runs.metrics import evaluations, finite, kept
 from studio.runs.series import Series
 from studio.runs.store import RunRecord
 from studio.settings import ASSETS
@@ -117,14 +117,11 @@ def _curves(record: RunRecord, words: Words) -> str:
 
 def _evaluations(record: RunRecord, words: Words) -> str:
     """A row for each evaluation, all its figures but those of its pace."""
-    found = [row for row in rows(record.path) if any(name.startswith("eval_") for name in row)]
-    skipped = ("_runtime", "_per_second", "_num_tokens")
-    names = dict.fromkeys(
-        name for row in found for name in row if name.startswith("eval_") and not name.endswith(skipped)
-    )
+    found = evaluations(record.path)
+    names = dict.fromkeys(name for row in found for name in row if name != "step")
     shown = _some(found, MOST_EVALUATIONS)
     cells = [[f"{row['step']:,}", *(_cell(row.get(name)) for name in names)] for row in shown]
-    table = _table([words("step"), *(escape(name.removeprefix("eval_")) for name in names)], cells)
+    table = _table([words("step"), *(escape(name) for name in names)], cells)
     note = f'<p class="dim">{words("some_of", shown=len(shown), all=len(found))}</p>' if len(shown) < len(found) else ""
     return _section(words("evaluations"), note + table if found else "", words("no_evaluations"))
 

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studio.runs.events import EVENTS, Event
-from studio.runs.metrics import PLACES, TABLED, Clock, finite, kept, resumes_of
+from studio.runs.metrics import EVALUATION, PACE, PLACES, TABLED, Clock, finite, kept, resumes_of
 
 MOST_POINTS = 1500
-EVALUATION = "eval_"
-# What an event has beside figures, and what says how fast an evaluation was.
-NO_FIGURES = frozenset({"kind", *PLACES, "eta_seconds", "elapsed_seconds", "eval_num_tokens", "eval_runtime",
-                        "eval_samples_per_second", "eval_steps_per_second"})  # fmt: skip
+# What an event has beside figures, and what says how fast it went.
+NO_FIGURES = frozenset({"kind", *PLACES, "eta_seconds", "elapsed_seconds"}) | PACE
 
 
 class Point(NamedTuple):

@@ -133,7 +133,8 @@ def launch(
 
 def style_sheets() -> list[Path]:
     """Ours, then those of the living cards and of the Data tab."""
-    return [path for name in ("theme.css", "live.css", "data.css") if (path := ASSETS / name).is_file()]
+    names = ("theme.css", "live.css", "data.css", "sweeps.css", "compare.css")
+    return [path for name in names if (path := ASSETS / name).is_file()]
 
 
 def middleware(settings: Settings) -> list[Middleware]:

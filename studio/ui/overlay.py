@@ -90,6 +90,8 @@ def picked(value: object) -> list[str]:
 def overlay_card(page: Page) -> None:
     """Both cards, below the list of runs; they follow `page.refs["runs-picked"]`, a hidden text with a JSON list."""
     overlays = Overlays(page.services.store)
+    if "runs-picked" not in page.refs:
+        page.refs["runs-picked"] = gr.Textbox("[]", visible="hidden", elem_id="runs-picked")
     chosen = page.refs["runs-picked"]
 
     def overlay(asked: object = None) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from gradio.components import Component
 
 from studio.runs import RunRecord
 from studio.ui.guard import guard, here, sentence
+from studio.ui.overlay import overlay_card
 from studio.ui.page import Page
 from studio.ui.plots import live_plot, script, watch
+from studio.ui.sweeps import sweep_results
+from studio.ui.takeaway import life_card, take_away
 from studio.ui.words import say
 
 if TYPE_CHECKING:
@@ -48,17 +51,21 @@ def build(page: Page) -> None:
             apply_default_css=False,
         )
     chosen = gr.Textbox("", visible="hidden", elem_id="runs-chosen")
+    overlay_card(page)
     with gr.Column(visible=False, elem_id="runs-opened") as opened, page.halves():
         with page.choices(), page.card("runs.opened"):
             with gr.Row(elem_classes=["actions"]):
                 load = gr.Button(i18n("runs.load"), variant="primary", size="sm", elem_id="runs-load")
                 chat = gr.Button(i18n("runs.chat"), size="sm", elem_id="runs-chat")
+            take_away(page, chosen)
             note = gr.Markdown("", elem_classes=["hint"], visible=False)
             text = gr.Code(
                 "", language=None, label=i18n("runs.config"), interactive=False, elem_id="runs-config", max_lines=28
             )
         with page.living():
             plot = live_plot(page.refs["live-runs"], elem_id="runs-plot", run=None)
+            life_card(page, chosen)
+    page.refs["sweep-results"] = sweep_results(page)
     parts = Parts(listing, opened, chosen, text, load, chat, note, plot)
     page.later(lambda: _wire(page, parts))
 
@@ -103,6 +110,7 @@ def _wire(page: Page, parts: Parts) -> None:
 
     gr.on([page.refs["tab-runs"].select, parts.plot.change], refresh, parts.chosen, shown, **quiet)
     parts.listing.select(choose, None, shown, **quiet)
+    page.refs["sweep-results"].select(choose, None, shown, **quiet)
     parts.load.click(load, parts.chosen, [*page.draft.components(), parts.note], **quiet)
     parts.chat.click(page.refs["open-chat"], parts.chosen, [page.refs["tabs"], page.refs["chat-run"]], **quiet)
 
