@@ -50,23 +50,26 @@ const draw = (state) => {
   running.className = `tf-chip tf-running ${kind}`;
 };
 
+/*NOTIFY*/
+
 let last = "";
 let timer = 0;
 const tick = async () => {
   clearTimeout(timer);
   if (!element.isConnected) return;
   let pause = 2000;
-  if (!document.hidden) {
+  if (!document.hidden || notify.waits()) {
     try {
       const state = await server.status();
       const text = JSON.stringify(state);
       if (text !== last) {
         last = text;
         draw(state);
+        notify.hear(state);
         window.TUNEFORK.status = state;
         window.dispatchEvent(new CustomEvent("tunefork:status", { detail: state }));
       }
-      pause = state.training || state.loading || !state.warm ? 700 : 2000;
+      pause = document.hidden ? 3000 : state.training || state.loading || !state.warm ? 700 : 2000;
     } catch {
       last = "";
       bar.dataset.state = "offline";

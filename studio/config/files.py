@@ -62,11 +62,16 @@ def load(path: Path | None, changes: Mapping[str, Any] | None = None) -> RunConf
     return lay(read_yaml(path) if path else {}, changes or {}, name=str(path) if path else "the command line")
 
 
-def lay(data: Mapping[str, Any], changes: Mapping[str, Any], *, name: str) -> RunConfig:
-    """A run as a plain mapping, with dotted changes laid over it. The mapping stays what it is."""
+def lay(data: Mapping[str, Any], changes: Mapping[str, Any], *, name: str, owner: bool = True) -> RunConfig:
+    """A run as a plain mapping, with dotted changes laid over it. The mapping stays what it is.
+
+    Only for the machine's `owner` does a name stand for a file's text; a page may be a stranger's.
+    """
     laid = dict(data)
     for key, value in changes.items():
         _set(laid, key, value)
+    if not owner:
+        return build(laid, name=name)
     _read_texts(laid)
     return anchor(build(laid, name=name))
 

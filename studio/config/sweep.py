@@ -98,9 +98,15 @@ def grid_of(text: str) -> dict[str, list[Any]]:
 
 
 def make_sweep(
-    base: Mapping[str, Any], *, grid: Mapping[str, Sequence[Any]], listed: Sequence[Changes] = (), name: str, where: str
+    base: Mapping[str, Any],
+    *,
+    grid: Mapping[str, Sequence[Any]],
+    listed: Sequence[Changes] = (),
+    name: str,
+    where: str,
+    owner: bool = True,
 ) -> Sweep:
-    """Every run of a sweep over `base`, checked; `where` is what a sentence calls it."""
+    """Every run of a sweep over `base`, checked; `where` is what a sentence calls it, `owner` as `lay` has it."""
     changes = _every(grid, listed, where=where)
     keys = tuple(dict.fromkeys(key for one in changes for key in one))
     varied = [key for key in keys if len({_text(one.get(key)) for one in changes}) > 1]
@@ -108,7 +114,7 @@ def make_sweep(
     for number, one in enumerate(changes, 1):
         called = _called(one, varied)
         try:
-            config = lay(_fitting(base, one), one, name=where)
+            config = lay(_fitting(base, one), one, name=where, owner=owner)
         except ConfigError as error:
             faults.append(
                 ConfigError("{point}: {problem}", point=called or number, problem=error.details.get("problem", error))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.runs.events import EVENTS, last_events
 from studio.settings import ASSETS
 from studio.ui.guard import here
 from studio.ui.loader import Loader
+from studio.ui.plots import script
 from studio.ui.queue import mark_of, others_of
-from studio.ui.words import translate
+from studio.ui.words import spoken, translate
 
 if TYPE_CHECKING:
     from studio.services import Services
@@ -23,6 +25,7 @@ TEMPLATE = """
   <span class="tf-logo" aria-hidden="true">LOGO</span><h1>Tunefork</h1>
   <span class="tf-chips" role="status"><span class="tf-chip tf-model"></span><span class="tf-chip tf-running"></span></span>
   <span class="tf-push"></span>
+  <button type="button" class="tf-chip tf-button tf-notify" hidden></button>
   <button type="button" class="tf-chip tf-button tf-lang"></button>
   <button type="button" class="tf-chip tf-button tf-theme">◐</button>
 </div>
@@ -84,19 +87,36 @@ def training_of(services: Services) -> dict[str, Any] | None:
     return {"run": run_id, "percent": percent, "elsewhere": not here_now}
 
 
+def ending_of(services: Services, run_id: object) -> dict[str, Any]:
+    """{name, status, message} of a run that has ended, for the notification; {} of one that has not. Read-only."""
+    try:
+        record = services.store.open(str(run_id))
+        events = last_events(record.path / EVENTS)
+    except StudioError:
+        return {}
+    if record.status in ("running", "queued"):
+        return {}
+    last = next((event for event in reversed(events) if event["kind"] == record.status), {})
+    said = spoken(here(), last["message"], last.get("template"), last.get("details")) if "message" in last else ""
+    return {"name": record.name, "status": record.status, "message": f"{record.name}: {said}" if said else ""}
+
+
 def build_header(services: Services, loader: Loader) -> gr.HTML:
     """The header's component. Its script dispatches `tunefork:status`, to which other cards listen."""
 
     def status(_asked: object = None) -> dict[str, Any]:
         return status_of(services, loader)
 
+    def ended(run_id: object = None) -> dict[str, Any]:
+        return ending_of(services, run_id)
+
     logo = (ASSETS / "logo.svg").read_text(encoding="utf-8").replace('stroke="#1f6f54"', 'stroke="currentColor"')
     return gr.HTML(
         "",
         elem_id="header",
         html_template=TEMPLATE.replace("LOGO", logo),
-        js_on_load=(ASSETS / "header.js").read_text(encoding="utf-8"),
-        server_functions=[status],
+        js_on_load=script("header.js").replace("/*NOTIFY*/", script("notify.js")),
+        server_functions=[status, ended],
         apply_default_css=False,
     )
 

@@ -23,6 +23,7 @@ from studio.ui.page import Page
 from studio.ui.plots import live_plot, watch
 from studio.ui.preview import method_name
 from studio.ui.queue import Starter, others_of, queue_card, wire_queue
+from studio.ui.sweeps import sweep_fold
 from studio.ui.words import say
 
 SIMPLE = (
@@ -60,6 +61,7 @@ def build(page: Page) -> None:
                     with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
                         outcome = gr.Markdown("", elem_classes=["outcome"])
                         compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
+            sweep_fold(page)
             queue = queue_card(page.services)
         with page.living():
             runs = LiveRuns(
