@@ -35,11 +35,11 @@ def explain(error: BaseException, *, run_dir: Path | None = None) -> StudioError
         )
     if is_full(error):
         return RunFailed("The disk is full. Free some space or choose another workspace, then start the run again.")
-    if isinstance(error, OSError) and error.filename and error.errno in UNWRITABLE:
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return RunFailed(
             "{file} cannot be used ({reason}). Give this user the right to read and write it, or choose another "
             "workspace, then start the run again.",
-            file=error.filename,
+            file=error.filename or run_dir or "The workspace",
             reason=error.strerror,
         )
     if isinstance(error, FileNotFoundError) and error.filename:
