@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from studio.settings import ASSETS
 from studio.ui.words import LANGUAGES, load_words
 
-SPOKEN = ("app", "tabs", "cards", "live", "train", "chat", "runs", "compare", "sweep", "notify")  # the sections that scripts read
+# The sections that scripts read.
+SPOKEN = ("app", "tabs", "cards", "live", "train", "chat", "runs", "compare", "sweep", "notify")
 FIRST_PAINT = """<style>
 body{background:#f7f7f4!important;color:#1d2321}
 @media (prefers-color-scheme:dark){body:not(.light){background:#141816!important;color:#e7ebe8}}
