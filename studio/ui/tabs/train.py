@@ -168,7 +168,7 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     changes += [one.submit for one in knobs if hasattr(one, "submit")]
     gr.on(
         [page.refs["tab-train"].select, page.draft.filled.change, *changes],
-        check, form, [card, parts["effect"]], trigger_mode="always_last", **quiet,
+        check, form, [card, parts["effect"], start], trigger_mode="always_last", **quiet,
     )  # fmt: skip
     start.click(begin, form, [plot, *buttons], show_progress="hidden", api_name="train_start")
     stop.click(end, None, [stop], queue=False, show_progress="hidden", api_name="train_stop")
@@ -199,14 +199,15 @@ def _checked(page: Page, values: Values, *, parts: dict[str, Any]) -> dict[Compo
         config = page.draft.read(values)
         found = plan(config, page.services.settings, fetch=False)
     except StudioError as error:
-        return {parts["card"]: ready.of_error(lang, error)}
+        return {parts["card"]: ready.of_error(lang, error), parts["start"]: gr.update(interactive=False)}
     training = config.training
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
     key, limit = ("train.length", training.max_length) if training.max_length else ("train.length_none", "")
     method = say(lang, "train.method", method=method_name(config.method.type, short=True))
     parts_of_it = (method, ready.effect(lang, batch, found), say(lang, key, length=limit))
     text = ("" if lang == "zh" else " ").join(parts_of_it)
-    return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text}
+    start = gr.update(interactive=not found.errors)  # a run that would fail at once is not offered
+    return {parts["card"]: ready.of_plan(lang, found), parts["effect"]: text, parts["start"]: start}
 
 
 def _state(page: Page, parts: dict[str, Any]) -> dict[Component, Any]:
