@@ -56,6 +56,7 @@ class Keeper:
         self._saved: int | None = None  # the step of the last checkpoint of this process
         self._saved_at = time.monotonic()
         self._last_cost, self._wanted = 0.0, False
+        self.asked = False  # the last answer of `due`
         self.evaluated: int | None = None  # the last step that was evaluated
         self.epoch_random: dict[str, Any] | None = None
         self.spent = 0.0
@@ -69,7 +70,8 @@ class Keeper:
         by_time = training.save_minutes is not None and now - self._saved_at >= 60 * training.save_minutes
         self._wanted |= by_steps or by_time or (training.save_strategy == "epoch" and epoch_ends)
         affordable = self.spent + self._last_cost <= MOST_COST * self._record.elapsed()
-        return self._wanted and (self.spent == 0 or affordable)
+        self.asked = self._wanted and (self.spent == 0 or affordable)
+        return self.asked
 
     def begin_epoch(self, loader: Any) -> None:
         """Note the generators that draw the order of this epoch's rows."""

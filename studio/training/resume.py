@@ -106,8 +106,11 @@ class Kept:
         self.keeper.note(self)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Where the best weights are wanted the trainer asks for this at each evaluation; the best so far is kept."""
         trainer: Any = self
         state = trainer.state
+        if trainer.args.load_best_model_at_end and state.best_global_step != self._now and not self.keeper.asked:
+            return
         if state.best_global_step:
             place = Path(trainer.args.output_dir) / f"checkpoint-{state.best_global_step}"
             if place.is_dir() or state.best_global_step == self._now:

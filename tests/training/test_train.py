@@ -14,8 +14,9 @@ from studio.config.files import build
 from studio.errors import BusyError, RunFailed, StudioError
 from studio.model.slot import ModelSlot
 from studio.runs import RunStore
-from studio.settings import Settings
 from studio.runs.stopping import ask_to_stop
+from studio.settings import Settings
+from studio.training.failure import explain
 from studio.training.train import train
 
 
@@ -192,7 +193,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     from studio.runs import EventLog
     from studio.training.callback import RecordCallback
 
-    state = SimpleNamespace(global_step=7, max_steps=10)
+    state = SimpleNamespace(global_step=7, max_steps=10, log_history=[])
     with EventLog(tmp_path) as log:
         callback = RecordCallback(log, tmp_path, device="cpu")
         callback.on_train_begin(None, state, SimpleNamespace())
