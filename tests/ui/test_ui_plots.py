@@ -14,7 +14,7 @@ from studio.settings import ASSETS
 from studio.ui.live import LiveRuns
 from studio.ui.plots import SCRIPTS, live_plot, watch
 from studio.ui.replies import reply_panes
-from studio.ui.tabs.runs import listed
+from studio.ui.runs_table import listed
 from studio.ui.words import flat_words
 
 OURS = {"live": ("curve.js", "answers.js", "plot.js"), "chat": ("replies.js", "verdict.js"), "runs": ("runs.js",)}
@@ -24,7 +24,7 @@ def test_a_plot_only_names_its_run_and_only_reads(tmp_path: Path) -> None:
     plot = live_plot(LiveRuns(RunStore(tmp_path), lambda: None), elem_id="plot")
     assert json.loads(plot.value)["run"] == "current"
     assert [fn.__name__ for fn in plot.server_fns] == ["poll", "answers"]
-    assert plot.poll({"run": "current"}) == {} and plot.answers({"run": "../x", "step": 1}) == {}
+    assert plot.poll({"run": "current"}).body == plot.answers({"run": "../x", "step": 1}).body == b"{}"
     assert list(tmp_path.iterdir()) == []
     assert json.loads(watch("x"))["run"] == "x"
     assert watch("x") != watch("x")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components import Component
 
+from studio.config.run import RunConfig
 from studio.runs import RunRecord
+from studio.runs.bin import Bin
 from studio.ui.guard import guard, here, sentence
 from studio.ui.overlay import overlay_card
 from studio.ui.page import Page
-from studio.ui.plots import live_plot, script, watch
+from studio.ui.plots import live_plot, watch
+from studio.ui.runs_labels import LabelFields, fill_labels, label_fields, wire_labels
+from studio.ui.runs_table import Table, delete_runs, listed, runs_table, wire_table
 from studio.ui.sweeps import sweep_results
 from studio.ui.takeaway import life_card, take_away
 from studio.ui.words import say
@@ -22,34 +24,38 @@ from studio.ui.words import say
 if TYPE_CHECKING:
     from studio.services import Services
 
-LISTED = 200
+LONGEST_NAME = 80  # of a run's name
 
 
 @dataclass
 class Parts:
     """The tab's components."""
 
-    listing: Any
+    table: Table
+    labels: LabelFields
     opened: Any
     chosen: Any
     text: Any
     load: Any
     chat: Any
+    duplicate: Any
+    delete: Any
     note: Any
     plot: Any
+
+    def all(self) -> list[Any]:
+        """What changes with the opened run."""
+        buttons = [self.load, self.chat, self.duplicate, self.delete]
+        living = [self.opened, self.chosen, self.text, self.note, self.plot]
+        return [self.table.listing, *self.labels.all(), *buttons, *living]
 
 
 def build(page: Page) -> None:
     """Lay the tab out and wire it once every tab is there."""
     i18n = page.i18n
+    page.refs["runs-picked"] = gr.Textbox("[]", visible="hidden", elem_id="runs-picked")
     with page.card("runs.list", elem_id="runs-card"):
-        listing = gr.HTML(
-            listed([], None),
-            elem_id="runs-list",
-            html_template="<div class='tf-runs'></div>",
-            js_on_load=script("live.js", "runs.js"),
-            apply_default_css=False,
-        )
+        table = runs_table(page)
     chosen = gr.Textbox("", visible="hidden", elem_id="runs-chosen")
     overlay_card(page)
     with gr.Column(visible=False, elem_id="runs-opened") as opened, page.halves():
@@ -57,8 +63,11 @@ def build(page: Page) -> None:
             with gr.Row(elem_classes=["actions"]):
                 load = gr.Button(i18n("runs.load"), variant="primary", size="sm", elem_id="runs-load")
                 chat = gr.Button(i18n("runs.chat"), size="sm", elem_id="runs-chat")
+                duplicate = gr.Button(i18n("runs.duplicate"), size="sm", elem_id="runs-duplicate")
+                delete = gr.Button(i18n("runs.delete"), size="sm", elem_id="runs-delete")
             take_away(page, chosen)
             note = gr.Markdown("", elem_classes=["hint"], visible=False)
+            labels = label_fields(page)
             text = gr.Code(
                 "", language=None, label=i18n("runs.config"), interactive=False, elem_id="runs-config", max_lines=28
             )
@@ -66,33 +75,13 @@ def build(page: Page) -> None:
             plot = live_plot(page.refs["live-runs"], elem_id="runs-plot", run=None)
             life_card(page, chosen)
     page.refs["sweep-results"] = sweep_results(page)
-    parts = Parts(listing, opened, chosen, text, load, chat, note, plot)
+    parts = Parts(table, labels, opened, chosen, text, load, chat, duplicate, delete, note, plot)
     page.later(lambda: _wire(page, parts))
-
-
-def listed(runs: Sequence[RunRecord], chosen: str | None) -> str:
-    """The value of the list: one JSON string, newest run first."""
-    rows = [
-        {
-            "id": run.run_id,
-            "name": run.name,
-            "status": run.status,
-            "method": run.method,
-            "model": run.model,
-            "steps": run.steps,
-            "total": run.total_steps,
-            "train_loss": run.metrics.get("loss"),
-            "eval_loss": run.metrics.get("eval_loss"),
-            "created": run.created,
-        }
-        for run in runs[:LISTED]
-    ]
-    return json.dumps({"runs": rows, "chosen": chosen}, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _wire(page: Page, parts: Parts) -> None:
     services, quiet = page.services, {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [parts.listing, parts.opened, parts.chosen, parts.text, parts.load, parts.chat, parts.note, parts.plot]
+    shown, listing = parts.all(), parts.table.listing
 
     @guard
     def refresh(chosen: str) -> dict[Component, Any]:
@@ -108,30 +97,64 @@ def _wire(page: Page, parts: Parts) -> None:
         said = gr.update(value=say(here(), "runs.loaded", name=record.name), visible=True)
         return {**page.draft.fill(record.config()), parts.note: said}
 
+    @guard
+    def duplicate(chosen: str) -> dict[Component, Any]:
+        record = services.store.open(chosen)
+        gr.Info(say(here(), "runs.duplicated", name=record.name), title=say(here(), "runs.duplicate"))
+        return {**page.draft.fill(copy_of(record)), page.refs["tabs"]: gr.Tabs(selected="train")}
+
+    def show(chosen: str, **more: Any) -> dict[Component, Any]:
+        return _show(services, parts, chosen or None, **more)
+
+    def relist(run_id: str) -> str:
+        return listed(services.store.list(), run_id, in_bin=Bin(services.store).count())
+
+    @guard
+    def delete(chosen: str) -> dict[Component, Any]:
+        return show(chosen, undo=delete_runs(services, [chosen]))
+
     gr.on([page.refs["tab-runs"].select, parts.plot.change], refresh, parts.chosen, shown, **quiet)
-    parts.listing.select(choose, None, shown, **quiet)
+    wire_table(page, parts.table, chosen=parts.chosen, show=show, outputs=shown)
+    wire_labels(page, parts.labels, chosen=parts.chosen, listing=listing, relist=relist)
+    parts.duplicate.click(duplicate, parts.chosen, [*page.draft.components(), page.refs["tabs"]], **quiet)
+    parts.delete.click(delete, parts.chosen, shown, **quiet)
+    listing.select(choose, None, shown, **quiet)
     page.refs["sweep-results"].select(choose, None, shown, **quiet)
     parts.load.click(load, parts.chosen, [*page.draft.components(), parts.note], **quiet)
     parts.chat.click(page.refs["open-chat"], parts.chosen, [page.refs["tabs"], page.refs["chat-run"]], **quiet)
 
 
-def _show(services: Services, parts: Parts, chosen: str | None, *, force: bool = False) -> dict[Component, Any]:
-    """The list, and the run that is open: the chosen one, else the newest."""
+def copy_of(record: RunRecord) -> RunConfig:
+    """A run's settings as a new draft. It is a run of its own: what is changed in the form is nobody's."""
+    name = say(here(), "runs.copy_of", name=record.name)
+    if len(name) > LONGEST_NAME:
+        name = record.name
+    return record.config().model_copy(update={"name": name})
+
+
+def _show(
+    services: Services, parts: Parts, chosen: str | None, *, force: bool = False, **more: Any
+) -> dict[Component, Any]:
+    """The list, and the run that is open: the chosen one, else the newest. `more` goes to the table."""
     runs = services.store.list()
     known = {run.run_id: run for run in runs}
     record = known.get(chosen or "") or next(iter(runs), None)
-    answer: dict[Component, Any] = {parts.listing: listed(runs, record.run_id if record else None)}
+    said = {"in_bin": Bin(services.store).count(), **more}
+    answer: dict[Component, Any] = {parts.table.listing: listed(runs, record.run_id if record else None, **said)}
     if record is None:
-        return {**answer, parts.opened: gr.update(visible=False)}
+        return {**answer, parts.opened: gr.update(visible=False), parts.chosen: ""}
     answer[parts.chat] = gr.update(interactive=record.saved is not None)
     if force or record.run_id != chosen:
+        record = services.store.open(record.run_id)  # read anew: what is listed may have been kept
         foreign = record.foreign
+        answer |= fill_labels(parts.labels, record, {tag for run in runs for tag in run.tags})
         answer |= {
             parts.opened: gr.update(visible=True),
             parts.chosen: record.run_id,
             parts.text: record.yaml_text(),
             parts.note: gr.update(value=sentence(foreign) if foreign else "", visible=foreign is not None),
             parts.load: gr.update(interactive=foreign is None),
+            parts.duplicate: gr.update(interactive=foreign is None),
             parts.plot: watch(record.run_id),
         }
     return answer
