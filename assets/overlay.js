@@ -90,12 +90,13 @@ async function ask() {
   if (figure !== view.figure || runs !== state.picked) { ask(); return; }
   state.figures = answer.figures;
   const before = Object.fromEntries(state.runs.map((run) => [run.id, run]));
-  state.runs = answer.runs.map((run) => ({ ...before[run.id], ...run }));
+  state.runs = answer.runs.map((run) => ({ ...before[run.id], share: null, ...run }));
   element.dataset.runs = state.runs.length;
   element.dataset.figure = figure;
   element.dataset.points = Math.max(0, ...state.runs.map((run) => run.points.length));
   sync();
   draw();
+  if (state.runs.some((run) => run.share !== null)) setTimeout(ask, 50); // a long log comes in parts
 }
 
 function follow() {
@@ -281,6 +282,11 @@ function drawHover(pen) {
 function tell(place) {
   state.hover = place;
   if (place === null || !state.hit) {
+    const reading = state.runs.filter((run) => run.share !== null);
+    if (reading.length) {
+      ui.readout.textContent = `${say("reading")} ` + reading.map((run) => `${label(run)} ${Math.round(100 * run.share)} %`).join(" · ");
+      return;
+    }
     const without = state.hit ? state.runs.filter((run) => !state.hit.drawn.some((line) => line.run === run)) : [];
     ui.readout.textContent = without.length ? say("without", { runs: without.map(label).join(", "), figure: figureName(view.figure) })
       : state.hit ? say("hint") : "";

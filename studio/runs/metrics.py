@@ -8,7 +8,7 @@ import csv
 import json
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +17,7 @@ from studio.runs.events import EVENTS, Event
 from studio.runs.store import RunRecord
 
 Row = dict[str, Any]
+Resumed = tuple[int, int]  # where its line begins, and the step
 PLACES = ("step", "epoch", "num_tokens", "seconds", "time")  # where a row lies; every other column is a figure
 TABLED = ("log", "evaluated")
 EVALUATION = "eval_"
@@ -50,10 +51,15 @@ class Clock:
         return self.seconds
 
 
-def kept(path: Path, offset: int = 0, *, kinds: tuple[str, ...] = TABLED) -> Iterator[tuple[int, Event]]:
-    """(where its line ends, event) for what still holds, from a byte offset on; an unfinished last line is left."""
+def kept(
+    path: Path, offset: int = 0, *, kinds: tuple[str, ...] = TABLED, resumes: Sequence[Resumed] | None = None
+) -> Iterator[tuple[int, Event]]:
+    """(where its line ends, event) for what still holds, from a byte offset on; an unfinished last line is left.
+
+    `resumes` are all of the log, where they are known already.
+    """
     marks = tuple(f'{KIND.decode()}{kind}"'.encode() for kind in (*kinds, "started", "resumed"))
-    resumes = resumes_of(path)
+    resumes = resumes_of(path)[0] if resumes is None else resumes
     limits = [min(step for _, step in resumes[at:]) for at in range(len(resumes))]
     at, here = 0, offset
     try:
@@ -74,25 +80,26 @@ def kept(path: Path, offset: int = 0, *, kinds: tuple[str, ...] = TABLED) -> Ite
                 yield here, event
 
 
-def resumes_of(path: Path, offset: int = 0) -> list[tuple[int, int]]:
-    """(where its line begins, step) of each time that the run went on from a checkpoint."""
-    found: list[tuple[int, int]] = []
+def resumes_of(path: Path, offset: int = 0) -> tuple[list[Resumed], int]:
+    """Each time that the run went on from a checkpoint, from a byte offset on; and where the last whole line ends."""
+    found: list[Resumed] = []
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        return found
+        return found, offset
     with file:
         if file.seek(0, 2) <= offset:
-            return found
+            return found, offset
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
-            at = log.find(KIND + b'resumed"', offset)
+            whole = log.rfind(b"\n") + 1
+            at = log.find(KIND + b'resumed"', offset, whole)
             while at >= 0:
                 start, end = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
-                event = _parsed(log[start:end]) if end > 0 else None
+                event = _parsed(log[start:end])
                 if event is not None and event["kind"] == "resumed":
                     found.append((start, _step(event)))
-                at = log.find(KIND + b'resumed"', at + 1)
-    return found
+                at = log.find(KIND + b'resumed"', end, whole)
+    return found, max(offset, whole)
 
 
 def rows(run_dir: Path) -> Iterator[Row]:

@@ -4,13 +4,14 @@ value stay. Read once; what is added to the log later is read from there on. Dra
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from studio.runs.events import EVENTS, Event
-from studio.runs.metrics import EVALUATION, PACE, PLACES, TABLED, Clock, finite, kept, resumes_of
+from studio.runs.metrics import EVALUATION, PACE, PLACES, TABLED, Clock, Resumed, finite, kept, resumes_of
 
 MOST_POINTS = 1500
 # What an event has beside figures, and what says how fast it went.
@@ -103,6 +104,9 @@ class Series:
 
     def __init__(self, run_dir: Path, figures: Sequence[str] | None = None, *, most: int = MOST_POINTS) -> None:
         self._path, self._asked, self._most = run_dir / EVENTS, figures, most
+        self._resumes: list[Resumed] = []
+        self._searched = 0  # up to where resumes were looked for
+        self.size = self.left = 0  # bytes of the log, and of those that are still to be read
         self._begin()
 
     def _begin(self) -> None:
@@ -121,16 +125,27 @@ class Series:
         found = self._figures.get(figure)
         return (found.logged.points(), found.evaluated.points()) if found else ([], [])
 
-    def refresh(self) -> Series:
-        """Read what is new. A run that went on from an earlier step is read again from its beginning."""
-        size = self._path.stat().st_size if self._path.exists() else 0
-        if size < self.read or (self.read and resumes_of(self._path, self.read)):
+    def refresh(self, *, seconds: float | None = None) -> Series:
+        """Read what is new, for so many seconds at most; `left` says what is still to be read. A run that went on from
+        an earlier step is read again from its beginning."""
+        new, self._searched = resumes_of(self._path, self._searched)
+        self._resumes += new
+        self.size = self._path.stat().st_size if self._path.exists() else 0
+        if self.size < self.read:
+            self._resumes, self._searched = resumes_of(self._path)
             self._begin()
-        for end, event in kept(self._path, self.read):
+        elif self.read and new:
+            self._begin()
+        until = None if seconds is None else time.monotonic() + seconds
+        self.left = 0
+        for count, (end, event) in enumerate(kept(self._path, self.read, resumes=self._resumes)):
             self.read = end
-            seconds = self._clock.at(event)
+            elapsed = self._clock.at(event)
             if event["kind"] in TABLED:
-                self._take(event, seconds)
+                self._take(event, elapsed)
+            if until is not None and count % 1000 == 999 and time.monotonic() > until:
+                self.left = self.size - end
+                break
         return self
 
     def _take(self, event: Event, seconds: float) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 8  # over one another
 KEPT = 64  # figures of runs, in memory
+AT_ONCE = 0.5  # seconds that a request reads a log that is long; the page asks again for the rest
 LONGEST = 200  # characters of a figure's name
 
 
@@ -55,9 +56,11 @@ class Overlays:
                 continue
             series, lock = self._series(run_id, figure)
             with lock:
-                series.refresh()
+                series.refresh(seconds=AT_ONCE)
                 names.update(dict.fromkeys(series.names))
                 one: dict[str, Any] = {"id": run_id, "name": record.name, "status": record.status, "read": series.read}
+                if series.left:
+                    one["share"] = round(series.read / series.size, 3)
                 if known.get(run_id) != series.read:
                     logged, evaluated = series.points(figure)
                     one |= {"points": [_sent(point) for point in logged], "evals": [_sent(one) for one in evaluated]}

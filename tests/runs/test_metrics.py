@@ -65,7 +65,7 @@ def test_what_a_resumed_run_made_void_is_no_row(store: RunStore) -> None:
         for step in range(4, 7):
             log_step(log, step, try_=3)
     assert [(row["step"], row["try_"]) for row in rows(folder)] == [(1, 1), (2, 1), (3, 1), (4, 3), (5, 3), (6, 3)]
-    assert [step for _, step in resumes_of(folder / EVENTS)] == [5, 3]
+    assert [step for _, step in resumes_of(folder / EVENTS)[0]] == [5, 3]
     assert evaluations(folder) == []
 
 

@@ -74,3 +74,14 @@ def test_a_log_that_was_cut_is_read_again(tmp_path: Path) -> None:
     series = Series(tmp_path, ["loss"]).refresh()
     (tmp_path / EVENTS).write_text(line)
     assert len(series.refresh().points("loss")[0]) == 1
+
+
+def test_a_long_log_is_read_in_parts(tmp_path: Path) -> None:
+    line = '{"time": 1.0, "kind": "log", "step": %d, "loss": 0.5}\n'
+    (tmp_path / EVENTS).write_text("".join(line % step for step in range(1, 3001)))
+    series, parts = Series(tmp_path, ["loss"]), 0
+    series.refresh(seconds=0)
+    while series.left:
+        series.refresh(seconds=0)
+        parts += 1
+    assert parts == 2 and series.points("loss")[0][-1].step == 3000
