@@ -42,7 +42,9 @@ function smoothed(points) {
 }
 
 const axisColumn = () => ({ step: STEP, epoch: EPOCH, tokens: TOKENS, time: TIME })[view.axis];
-const along = (row) => (view.axis === "time" ? row[TIME] - run.rows[0][TIME] : row[axisColumn()]);
+const passed = (row) => run.gaps.reduce( // seconds of training
+  (sum, gap) => sum - (row[STEP] > gap.step ? gap.seconds : 0), row[TIME] - run.rows[0][TIME]);
+const along = (row) => (view.axis === "time" ? passed(row) : row[axisColumn()]);
 
 function alongStep(step) { // where an event that only knows its step lies on the axis
   let [low, high] = [0, run.rows.length - 1];

@@ -52,6 +52,7 @@ const draw = (state) => {
 
 /*NOTIFY*/
 
+const page = Math.random().toString(36).slice(2, 12); // so that the server knows how many pages ask
 let last = "";
 let timer = 0;
 const tick = async () => {
@@ -60,7 +61,7 @@ const tick = async () => {
   let pause = 2000;
   if (!document.hidden || notify.waits()) {
     try {
-      const state = await server.status();
+      const { pause: spell = 0, ...state } = await server.status(page);
       const text = JSON.stringify(state);
       if (text !== last) {
         last = text;
@@ -70,6 +71,7 @@ const tick = async () => {
         window.dispatchEvent(new CustomEvent("tunefork:status", { detail: state }));
       }
       pause = document.hidden ? 3000 : state.training || state.loading || !state.warm ? 700 : 2000;
+      pause = Math.max(pause, 1000 * spell);
     } catch {
       last = "";
       bar.dataset.state = "offline";

@@ -1,7 +1,9 @@
 // The live plot of one run. Runs inside gr.HTML, which gives element, props, server, trigger and watch.
 // Follows live.js, curve.js and answers.js.
 
-const ENDED = ["finished", "stopped", "failed", "interrupted"];
+const ENDED = ["finished", "stopped", "failed", "interrupted", "paused"];
+const MOST_ROWS = 5000; // of a run that is watched for long: then it is asked for in short again
+const PAGE = Math.random().toString(36).slice(2, 12); // so that the server knows how many pages ask
 const SMOOTHING = [0, 0.6, 0.9, 0.97];
 const LOG_LINES = 200;
 
@@ -13,7 +15,8 @@ const keep = () => localStorage.setItem("tunefork_plot", JSON.stringify(view));
 
 const ui = {
   name: make("h3", "tf-run-name"), chip: make("span", "tf-badge"), bar: make("i"), readout: make("p", "tf-readout"),
-  offline: make("p", "tf-offline tf-gone", say("offline")), empty: make("div", "tf-plot-empty"),
+  offline: make("p", "tf-offline tf-gone", say("offline")), sketched: make("p", "tf-hint tf-gone", say("sketched")),
+  empty: make("div", "tf-plot-empty"),
   canvas: make("canvas"), log: make("div", "tf-log"), figures: {}, sparks: {},
 };
 
@@ -55,7 +58,8 @@ function build() {
   ui.canvas.tabIndex = 0;
   ui.readout.setAttribute("aria-live", "polite");
   const box = put(make("div", "tf-canvas"), ui.canvas, ui.empty);
-  ui.main = put(make("section", "tf-panel tf-plot-main"), head, ui.progress, tools, box, ui.readout, ui.offline);
+  ui.main = put(make("section", "tf-panel tf-plot-main"), head, ui.progress, tools, box, ui.readout, ui.sketched,
+    ui.offline);
   const cards = make("div", "tf-sparks");
   for (const [key, column] of [["rate", RATE], ["norm", NORM], ["speed", SPEED], ["memory", MEMORY]]) {
     const spark = { column, value: make("b", "", "–"), canvas: make("canvas") };
@@ -88,12 +92,13 @@ function savePng() {
 // ---- the run as far as this page knows it ----------------------------------------------------------------------------
 const nothing = () => ({
   id: null, offset: 0, status: null, head: {}, rows: [], evals: [], ticks: [], notes: [], started: null, end: null,
-  eta: null, lines: {}, answered: [] });
+  eta: null, lines: {}, answered: [], sketched: false, gaps: [] });
 let run = nothing();
 let hover = null;
 let misses = 0;
 let polling = false;
 let waited = 0;
+let spell = 0; // seconds, where many pages ask
 
 const wanted = () => { try { return JSON.parse(props.value).run; } catch { return null; } };
 const last = (list) => list[list.length - 1];
@@ -104,7 +109,10 @@ async function poll() {
   waited = 0;
   try {
     const asked = wanted();
-    const answer = await server.poll({ run: asked, id: run.id, offset: run.offset, status: run.status });
+    const offset = run.rows.length > MOST_ROWS ? 0 : run.offset;
+    const answer = await server.poll({
+      run: asked, id: run.id, offset, status: run.status, sketched: run.sketched, page: PAGE });
+    spell = answer?.pause ?? 0;
     misses = answer === undefined ? misses + 1 : 0; // gradio's client swallows a failed call and gives undefined
     show(ui.offline, misses > 0);
     if (answer && asked === wanted()) take(answer);
@@ -114,9 +122,9 @@ async function poll() {
 }
 
 function take(answer) {
-  const before = run.status;
-  if ("id" in answer && answer.id !== run.id) {
-    run = { ...nothing(), id: answer.id };
+  const before = `${run.id} ${run.status}`;
+  if ("id" in answer && (answer.id !== run.id || answer.fresh)) { // the whole in short takes the place of what was there
+    run = { ...nothing(), id: answer.id, sketched: Boolean(answer.sketched) };
     hover = null;
     ui.log.replaceChildren();
   }
@@ -130,13 +138,15 @@ function take(answer) {
   for (const note of answer.notes ?? []) { takeNote(note); lines.push([note.time, note.step ?? -1, note]); }
   for (const curve of answer.curves ?? []) takeCurve(curve);
   takeAnswered(answer.answered ?? []);
+  if (answer.fresh) run.gaps = run.notes.filter((note) => note.kind === "resumed").map(gapOf);
+  show(ui.sketched, run.sketched);
   element.dataset.step = last(run.rows)?.[STEP] ?? 0;
   element.dataset.status = run.status ?? "";
   element.dataset.run = run.id ?? "";
   write(lines.sort((one, other) => one[0] - other[0] || one[1] - other[1]).map((line) => line[2]));
   sync();
   draw();
-  if (before !== run.status) trigger("change");
+  if (before !== `${run.id} ${run.status}`) trigger("change"); // the next run may begin where one has ended
 }
 
 function takeCurve({ family, name, evaluated, points }) {
@@ -148,9 +158,18 @@ function takeCurve({ family, name, evaluated, points }) {
 function takeNote(note) {
   run.notes.push(note);
   if (note.kind === "started") { run.started = note; run.end = null; }
+  if (note.kind === "resumed") {
+    run.started = { ...run.started, ...(note.total_steps && { total_steps: note.total_steps }) };
+    run.end = null;
+  }
   if (note.kind === "evaluated" && note.eval_loss !== undefined) run.evals.push(note);
   if (note.kind === "checkpoint") run.ticks.push(note);
   if (ENDED.includes(note.kind)) run.end = note;
+}
+
+function gapOf({ step = 0, time }) { // between two parts of a run nothing was trained
+  const before = run.rows.findLast((row) => row[STEP] <= step);
+  return { step, seconds: before ? Math.max(0, time - before[TIME]) : 0 };
 }
 
 // ---- words about it -----------------------------------------------------------------------------------------------
@@ -165,7 +184,7 @@ function sync() {
   ui.name.textContent = known ? run.head.name ?? run.id : "";
   ui.main.dataset.status = run.status ?? "none";
   ui.chip.textContent = phase ? phaseText(phase) : say(`chip.${ending ? "ending" : run.status}`, { step, total: total ?? "?" });
-  const seconds = run.end?.seconds ?? (run.rows.length > 1 ? newest[TIME] - run.rows[0][TIME] : null);
+  const seconds = run.end?.seconds ?? (run.rows.length > 1 ? passed(newest) : null);
   const since = newest ? Date.now() / 1000 - newest[TIME] : 0;
   const left = running ? (run.eta === null ? null : Math.max(0, run.eta - since)) : seconds;
   const figures = {
@@ -248,6 +267,7 @@ function lineText(entry) {
     return say("lines.evaluated", { step, loss: number(entry.eval_loss, 4) }) + scores + bleu;
   }
   if (kind === "checkpoint") return say("lines.checkpoint", { step });
+  if (kind === "resumed") return say("lines.resumed", { step });
   if (kind === "warning") return say("lines.warning", { message });
   if (kind === "started") {
     return say("lines.started", { steps: entry.total_steps, rows: entry.rows, device: entry.device });
@@ -284,7 +304,7 @@ const visible = () => !document.hidden && ui.main.getClientRects().length > 0;
 const timer = setInterval(() => {
   if (!element.isConnected) { clearInterval(timer); return; }
   waited += 1;
-  const pause = run.status === "running" || run.id === null ? 1 : 3; // a run that has ended changes seldom
+  const pause = Math.max(spell, run.status === "running" || run.id === null ? 1 : 3); // one that has ended changes seldom
   if (visible() && waited >= pause) poll();
 }, 1000);
 const resized = new ResizeObserver(() => { draw(); if (visible() && !run.id) poll(); });

@@ -1,8 +1,9 @@
 """The event log of a run: `events.jsonl`, append-only, one JSON object a line. Knows nothing of training.
 
 Every event has `time` (unix seconds), `kind` and, where it belongs to one, `step`. Kinds:
-started, phase, log, evaluated, sample, checkpoint, warning, finished, stopped, failed. Those for people to read
-carry a sentence: `message`, and its `template` and `details`.
+started, resumed, phase, log, evaluated, sample, checkpoint, warning, finished, stopped, failed, paused. Those for
+people to read carry a sentence: `message`, and its `template` and `details`. `resumed` says that the run goes on from
+its `step`: what the log holds before it of later steps is void (`in_force`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Any
 from studio.runs.spare import SpareRoom, is_full
 
 EVENTS = "events.jsonl"
-TERMINAL = frozenset({"finished", "stopped", "failed"})
+TERMINAL = frozenset({"finished", "stopped", "failed", "paused"})
+VOIDED = frozenset({"log", "evaluated", "sample", "checkpoint"})  # kinds that a resumed run can make void
+SUMMED = 2_097_152  # characters of new log after which its summary is brought up to date
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
@@ -36,6 +39,7 @@ class EventLog:
         self._last = (_last_time(run_dir / EVENTS), time.monotonic())  # of the event before
         self._spare = SpareRoom(run_dir)
         self._spare.keep()
+        self._run_dir, self._unsummed, self._summing = run_dir, 0, threading.Thread()
 
     def follow(self, listener: Listener) -> None:
         """Tell one more listener of every event from now on."""
@@ -47,8 +51,10 @@ class EventLog:
         if step is not None:
             event["step"] = step
         event.update({name: _plain(value) for name, value in fields.items()})
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
         with self._lock:
-            self._append(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n", last=kind in TERMINAL)
+            self._append(line, last=kind in TERMINAL)
+        self._sum_up(len(line))
         for listen in self._listeners:
             listen(event)
         return event
@@ -66,6 +72,17 @@ class EventLog:
         if last:
             self._spare.give_up()
             os.fsync(self._file.fileno())
+
+    def _sum_up(self, length: int) -> None:
+        """A log that grows long has a summary beside it, so that it is opened in no time."""
+        self._unsummed += length
+        if self._unsummed < SUMMED or self._summing.is_alive():
+            return
+        from studio.runs.summary import keep
+
+        self._unsummed = 0
+        self._summing = threading.Thread(target=keep, args=(self._run_dir,), name="summary", daemon=True)
+        self._summing.start()
 
     def _now(self) -> float:
         """Unix seconds that never go back: after a clock was set back, its times go on from the last one."""
@@ -107,7 +124,7 @@ def read_events(path: Path, offset: int = 0, *, limit: int | None = None) -> tup
     except FileNotFoundError:
         return [], offset
     end = chunk.rfind(b"\n") + 1
-    events = [event for event in map(_parse, chunk[:end].splitlines()) if event is not None]
+    events = [event for event in map(parsed, chunk[:end].splitlines()) if event is not None]
     return events, offset + end
 
 
@@ -119,11 +136,23 @@ def events_of(path: Path, kind: str) -> list[Event]:
             lines = [line for line in file if mark in line[:100] and line.endswith(b"\n")]
     except FileNotFoundError:
         return []
-    return [event for event in map(_parse, lines) if event is not None and event["kind"] == kind]
+    return [event for event in map(parsed, lines) if event is not None and event["kind"] == kind]
+
+
+def in_force(events: Iterable[Event]) -> list[Event]:
+    """The events that still hold: without those of later steps than the one that the run went on from."""
+    found, limit = list[Event](), math.inf
+    for event in reversed(list(events)):
+        step = event.get("step") or 0
+        if event["kind"] == "resumed":
+            limit = min(limit, step)
+        if event["kind"] not in VOIDED or step <= limit:
+            found.append(event)
+    return found[::-1]
 
 
 def last_events(path: Path, *, window: int = 65_536) -> list[Event]:
-    """The events in the last `window` bytes: enough for a run's status without reading a long log."""
+    """The events in the last `window` bytes, or in more where one line is longer: enough for a run's status."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -133,7 +162,8 @@ def last_events(path: Path, *, window: int = 65_536) -> list[Event]:
         file.seek(start)
         chunk = file.read()
     lines = chunk[: chunk.rfind(b"\n") + 1].splitlines()
-    return [event for event in map(_parse, lines[1:] if start else lines) if event is not None]
+    found = [event for event in map(parsed, lines[1:] if start else lines) if event is not None]
+    return found if found or not start else last_events(path, window=window * 16)
 
 
 def _last_time(path: Path) -> float:
@@ -142,7 +172,7 @@ def _last_time(path: Path) -> float:
     return max((float(one) for one in times if isinstance(one, int | float)), default=0.0)
 
 
-def _parse(line: bytes) -> Event | None:
+def parsed(line: bytes) -> Event | None:
     """One line, or None for a torn one (a machine that lost power leaves such a line in mid-file)."""
     try:
         event = json.loads(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from studio.ui.curves import figure_of
+from studio.runs.track import finite
 
 TEXTS = ("prompt", "reference", "policy", "base")
 MOST_ANSWERS = 64  # of one step
@@ -28,6 +28,6 @@ def answers_at(events: Iterable[dict[str, Any]], step: int) -> list[dict[str, An
         one: dict[str, Any] = {name: event[name] for name in TEXTS if isinstance(event.get(name), str)}
         rewards = event.get("rewards")
         if isinstance(rewards, dict) and rewards:
-            one["rewards"] = {str(name)[:LONGEST_NAME]: figure_of(value) for name, value in rewards.items()}
+            one["rewards"] = {str(name)[:LONGEST_NAME]: finite(value) for name, value in rewards.items()}
         found.append(one)
     return found

@@ -13,6 +13,7 @@ from studio.ui.guard import here
 from studio.ui.loader import Loader
 from studio.ui.plots import script
 from studio.ui.queue import mark_of, others_of
+from studio.ui.viewers import Remembered, Viewers
 from studio.ui.words import spoken, translate
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ def model_name(model: Any) -> str:
     return f"{name} {model.config.quantization}" if model.quantized else name
 
 
-def status_of(services: Services, loader: Loader) -> dict[str, Any]:
-    """What is in memory and what is running now, for the header and the Model tab."""
+def status_of(services: Services, loader: Loader, *, training: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What is in memory and what is running now, for the header and the Model tab; `training` as of `training_of`."""
     loaded, slot = services.slot.loaded, services.slot
     state: dict[str, Any] = {
         "warm": services.warmed.is_set(),
         "model": None,
         "holder": slot.holder,
-        "training": training_of(services),
+        "training": training,
         "waiting": len(services.worker.queue.entries()),
         "queue": mark_of(services),
         "notices": [translate(here(), one) for one in services.notices],
@@ -104,8 +105,12 @@ def ending_of(services: Services, run_id: object) -> dict[str, Any]:
 def build_header(services: Services, loader: Loader) -> gr.HTML:
     """The header's component. Its script dispatches `tunefork:status`, to which other cards listen."""
 
-    def status(_asked: object = None) -> dict[str, Any]:
-        return status_of(services, loader)
+    viewers, training = Viewers(), Remembered()
+
+    def status(page: object = None) -> dict[str, Any]:
+        progress = training.get(services.worker.current, lambda: training_of(services))
+        state, pause = status_of(services, loader, training=progress), viewers.pause(page)
+        return {**state, "pause": pause} if pause else state
 
     def ended(run_id: object = None) -> dict[str, Any]:
         return ending_of(services, run_id)

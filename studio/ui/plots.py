@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import gradio as gr
+from starlette.responses import JSONResponse
 
 from studio.settings import ASSETS
 from studio.ui.guard import here
@@ -27,11 +27,11 @@ def script(*names: str) -> str:
 def live_plot(runs: LiveRuns, *, elem_id: str, run: str | None = "current") -> gr.HTML:
     """A plot of one run; `.change` fires when its status changes. `watch(run_id)` as value points it elsewhere."""
 
-    def poll(cursor: object = None) -> dict[str, Any]:
-        return runs.poll(cursor, lang=here())
+    def poll(cursor: object = None) -> JSONResponse:  # else FastAPI looks at every figure before it writes it
+        return JSONResponse(runs.poll(cursor, lang=here()))
 
-    def answers(asked: object = None) -> dict[str, Any]:
-        return runs.answers(asked)
+    def answers(asked: object = None) -> JSONResponse:
+        return JSONResponse(runs.answers(asked))
 
     return gr.HTML(
         watch(run),

@@ -8,8 +8,9 @@ from typing import Any
 
 from studio.config import RunConfig
 from studio.runs import EventLog, RunStore
+from studio.runs.summary import summed
 from studio.ui.answered import answers_at, steps_with_answers
-from studio.ui.curves import FAMILIES, MOST_POINTS, curves, family_of, thinned
+from studio.ui.curves import FAMILIES, MOST_POINTS, curves, family_of
 from studio.ui.live import LiveRuns
 from studio.ui.words import flat_words
 
@@ -18,8 +19,8 @@ def log(step: int, **figures: Any) -> dict[str, Any]:
     return {"kind": "log", "step": step, "loss": 1.0, **figures}
 
 
-def drawn(events: list[dict[str, Any]], *, thin: bool = False) -> dict[tuple[str, str, bool], list[Any]]:
-    return {(one["family"], one["name"], one["evaluated"]): one["points"] for one in curves(events, thin=thin)}
+def drawn(events: list[dict[str, Any]]) -> dict[tuple[str, str, bool], list[Any]]:
+    return {(one["family"], one["name"], one["evaluated"]): one["points"] for one in curves(summed(events))}
 
 
 def test_figures_are_drawn_with_their_family_in_its_order() -> None:
@@ -34,9 +35,9 @@ def test_figures_are_drawn_with_their_family_in_its_order() -> None:
         ("rewards", "rewards/margins", True), ("choices", "rewards/accuracies", False),
         ("answers", "rouge1", True), ("answers", "bleu", True),
     ]  # fmt: skip
-    assert found["rewards", "rewards/chosen", False] == [(1, 0.2), (2, 0.3)]
-    assert found["rewards", "rewards/margins", False] == [(1, 0.5)]  # what is no number leaves a gap
-    assert found["rewards", "rewards/margins", True] == [(1, 0.4)]
+    assert found["rewards", "rewards/chosen", False] == [[1, 0.2], [2, 0.3]]
+    assert found["rewards", "rewards/margins", False] == [[1, 0.5]]  # what is no number leaves a gap
+    assert found["rewards", "rewards/margins", True] == [[1, 0.4]]
 
 
 def test_every_reward_function_has_a_curve_of_its_own() -> None:
@@ -48,12 +49,11 @@ def test_every_reward_function_has_a_curve_of_its_own() -> None:
 
 
 def test_many_points_are_thinned_to_their_extremes() -> None:
-    points = [(step, math.sin(step / 50)) for step in range(10_000)]
-    points[7_001] = (7_001, 9.0)
-    kept = thinned(points)
-    assert len(kept) <= MOST_POINTS and (7_001, 9.0) in kept
-    assert kept == sorted(kept) and min(value for _, value in kept) == min(value for _, value in points)
-    assert thinned(points[:5]) == points[:5]
+    values = [math.sin(step / 50) for step in range(10_000)]
+    values[7_001] = 9.0
+    kept = drawn([log(step, kl=value) for step, value in enumerate(values)])["kl", "kl", False]
+    assert len(kept) <= MOST_POINTS and [7_001, 9.0] in kept
+    assert kept == sorted(kept) and min(value for _, value in kept) == min(values)
 
 
 def test_every_family_and_its_usual_figures_have_words() -> None:

@@ -11,7 +11,9 @@ import pytest
 from studio.config import RunConfig
 from studio.runs import EventLog, RunStore
 from studio.runs.store import hold
-from studio.ui.live import FIGURES, LOSS, ROW_LIMIT, TAIL, LiveRuns, thin_rows
+from studio.runs.summary import FIGURES, LOSS
+from studio.ui import live as live_module
+from studio.ui.live import FAR_BEHIND, NEW_LIMIT, ROW_LIMIT, LiveRuns
 
 STEP = FIGURES.index("step")
 
@@ -99,7 +101,8 @@ def test_current_is_the_run_in_training_else_the_newest(store: RunStore) -> None
     assert live.poll({"run": "current"})["id"] == first.name
 
 
-def test_a_run_whose_process_is_gone_is_told_as_interrupted(store: RunStore) -> None:
+def test_a_run_whose_process_is_gone_is_told_as_interrupted(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "FRESH", 0)
     folder, log = begin(store)
     live = LiveRuns(store, lambda: None)
     lock = hold(folder)
@@ -140,28 +143,6 @@ def test_a_figure_that_is_no_number_leaves_a_gap(store: RunStore) -> None:
     assert [row[LOSS] for row in rows] == [None, 0.5]
 
 
-def test_thinning_keeps_extremes_the_last_rows_and_the_mean() -> None:
-    def row(step: int) -> list[float | None]:
-        made: list[float | None] = [0.0] * len(FIGURES)
-        made[STEP], made[LOSS] = step, 1.0 + (step % 7) / 100
-        return made
-
-    rows = [row(step) for step in range(20_000)]
-    rows[7_777][LOSS] = 9.0
-    rows[12_345][LOSS] = -3.0
-    thinned = thin_rows(rows)
-    assert len(thinned) <= ROW_LIMIT
-    assert {rows[7_777][LOSS], rows[12_345][LOSS]} <= {one[LOSS] for one in thinned}
-    assert thinned[-TAIL:] == rows[-TAIL:], "the last point is never lost"
-    assert thinned[0][STEP] == 0
-    steps = [one[STEP] for one in thinned]
-    assert steps == sorted(set(steps))
-    means = [one[-1] for one in thinned[:-TAIL] if len(one) > len(FIGURES)]
-    assert len(means) == len(thinned) - TAIL
-    assert sorted(means)[len(means) // 2] == pytest.approx(1.03, abs=0.005)
-    assert thin_rows(rows[:ROW_LIMIT]) == rows[:ROW_LIMIT]
-
-
 def test_what_a_page_is_sent_of_a_long_run_is_bounded(store: RunStore) -> None:
     folder, log = begin(store, steps=6_000)
     with log:
@@ -175,3 +156,95 @@ def test_what_a_page_is_sent_of_a_long_run_is_bounded(store: RunStore) -> None:
     assert answer["notes"][0]["kind"] == "phase"
     assert answer["notes"][-1]["step"] == 6_000
     assert len(json.dumps(answer)) < 400_000
+
+
+def steps(answer: dict) -> list[int]:
+    return [row[STEP] for row in answer["rows"]]
+
+
+def test_a_run_that_goes_on_from_an_earlier_step_is_sent_anew_without_what_is_void(store: RunStore) -> None:
+    folder, log = begin(store, steps=20)
+    live = LiveRuns(store, lambda: folder.name)
+    with hold(folder), log:
+        for step in range(1, 11):
+            add_step(log, step)
+        log.write("checkpoint", 6, path="checkpoints/checkpoint-6")
+        log.write("checkpoint", 10, path="checkpoints/checkpoint-10")
+        log.write("evaluated", 10, eval_loss=9.0)
+        log.write("paused", 10, message="paused", adapter=False)
+        first = live.poll({"run": "current"})
+        assert first["status"] == "paused" and steps(first)[-1] == 10
+        log.write("resumed", 6, path="checkpoints/checkpoint-6", total_steps=20)
+        add_step(log, 7, 0.25)
+        second = live.poll(known(first))
+        assert second["fresh"] and second["status"] == "running"
+        assert steps(second) == [1, 2, 3, 4, 5, 6, 7] and second["rows"][-1][LOSS] == 0.25
+        kinds = [(note["kind"], note.get("step")) for note in second["notes"]]
+        assert ("checkpoint", 6) in kinds and ("resumed", 6) in kinds
+        assert ("checkpoint", 10) not in kinds and ("evaluated", 10) not in kinds
+        add_step(log, 8)
+        third = live.poll(known(second))
+        assert "fresh" not in third and steps(third) == [8]
+    assert steps(LiveRuns(store, lambda: None).poll({"run": folder.name})) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_fast_run_sends_a_bounded_answer_with_its_spike(store: RunStore) -> None:
+    folder, log = begin(store, steps=9000)
+    live = LiveRuns(store, lambda: folder.name)
+    with hold(folder), log:
+        add_step(log, 1)
+        first = live.poll({"run": "current"})
+        for step in range(2, 1002):
+            add_step(log, step, 50.0 if step == 700 else 1.0)
+        second = live.poll(known(first))
+        assert "fresh" not in second and len(second["rows"]) <= NEW_LIMIT
+        assert max(row[LOSS] for row in second["rows"]) == 50.0 and steps(second)[-1] == 1001
+        assert len(json.dumps(second)) < 20_000
+        step = 1001
+        while (folder / "events.jsonl").stat().st_size <= second["offset"] + FAR_BEHIND:
+            step += 1
+            add_step(log, step)
+        third = live.poll(known({**first, **second}))
+        assert third["fresh"] and steps(third)[-1] == step and len(third["rows"]) <= ROW_LIMIT
+
+
+def test_a_long_log_without_a_summary_is_shown_as_a_sample_then_whole(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.runs.summaries.AT_ONCE", 100_000)
+    folder, log = begin(store, steps=6000)
+    with log:
+        for step in range(1, 6001):
+            add_step(log, step, 77.0 if step == 1234 else 1.0)
+        log.write("finished", 6000, message="done", seconds=1, adapter=False)
+    live = LiveRuns(store, lambda: None)
+    first = live.poll({"run": folder.name})
+    assert first["sketched"] and steps(first)[0] == 1 and steps(first)[-1] == 6000
+    assert live.summaries.wait(folder, 30)
+    second = live.poll({**known(first, folder.name), "sketched": True})
+    assert second["fresh"] and "sketched" not in second
+    assert 77.0 in [row[LOSS] for row in second["rows"]]
+    assert live.poll(known(second, folder.name)) == {}
+    again = LiveRuns(store, lambda: None).poll({"run": folder.name})
+    assert "sketched" not in again and again["rows"] == second["rows"], "the next server finds the summary"
+
+
+def test_an_id_from_outside_is_never_a_path(store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "events.jsonl").write_text('{"kind": "log", "step": 1, "loss": 4.5}\n')
+    live = LiveRuns(store, lambda: None)
+    for name in ("../secret", str(tmp_path / "secret")):
+        answer = live.poll({"run": name, "id": name, "offset": 1, "status": "running"})
+        assert "rows" not in answer and answer["id"] is None
+
+
+def test_the_more_pages_ask_the_less_often_each_does(store: RunStore) -> None:
+    folder, log = begin(store)
+    with log:
+        log.write("finished", 1, message="done")
+    live = LiveRuns(store, lambda: None)
+    first = live.poll({"run": folder.name, "page": "a"})
+    assert "pause" not in first
+    pauses = [live.poll({**known(first, folder.name), "page": f"p{number}"}).get("pause") for number in range(19)]
+    assert pauses[0] is None and pauses[-1] == 5.0
+    assert live.poll(known(first, folder.name)) == {}, "who tells no name is told no pause"
