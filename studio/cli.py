@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         argv = ["ui", *argv]
     try:
         problems = _plug_in(argv)  # before the flags of their methods are read
-        arguments = _parser(argv[0]).parse_args(underscored(argv))
+        words = getattr(VERBS.get(argv[0]), "words", underscored)
+        arguments = _parser(argv[0]).parse_args(words(argv))
         arguments.problems = problems
         return arguments.run(arguments)
     except StudioError as error:
