@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from studio.chat.compared import Compared
 from studio.errors import ModelError
 from studio.model.scores import Asked, Prompt, Scorer
 from studio.model.slot import ModelSlot
@@ -49,21 +50,23 @@ def judge(
     *,
     prompt: str,
     replies: Sequence[str],
+    step: int | None = None,
     system: str | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
-    """Load what is needed and score; BusyError where the model is in use. The run's own system prompt is the default;
-    where its rows were plain text, `prompt` is that text as it stands."""
-    folder, config = record.scoring_weights(), record.config()
+    """Load what is needed and score, with what the run saved or its checkpoint of `step`; BusyError where the model is
+    in use. The run's own system prompt is the default; where its rows were plain text, `prompt` is that text."""
+    chosen, config = Compared(record, step), record.config()
+    folder = chosen.scoring_weights()
     if not prompt.strip():
         raise ModelError("There is nothing to score: the prompt is empty.")
     if any(not reply.strip() for reply in replies):
         raise ModelError("There is nothing to score: a reply is empty.")
     with slot.lease("scoring"):
         loaded = slot.load(config.model, progress=progress)
-        if record.run_id not in slot.adapters:
-            slot.attach(record.run_id, folder, scores=True)
-        scorer = Scorer(slot.adapted_model(record.run_id), loaded.tokenizer, config=config)
+        if chosen.adapter_id not in slot.adapters:
+            slot.attach(chosen.adapter_id, folder, scores=True)
+        scorer = Scorer(slot.adapted_model(chosen.adapter_id), loaded.tokenizer, config=config)
         asked = prompt if not record.turns else _turns(prompt, config.data.system_prompt if system is None else system)
         return Verdict(tuple(scorer.scores([Asked(asked, reply) for reply in replies])))
 

@@ -10,7 +10,7 @@ from studio.adapters.base import without_expected
 from studio.errors import ModelError
 from studio.methods.scoring import scoring_model
 from studio.model.adapter_file import AdapterFile, loaded_config, read_adapter
-from studio.model.folder import explained, weight_files
+from studio.model.folder import check_safetensors, explained, weight_files
 from studio.model.load import LoadedModel, load_model
 from studio.model.precision import train_in_float32
 from studio.model.share import private_copy, shared_copy
@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
+TRAINED, BESIDE = "trained.safetensors", "adapter"  # in a checkpoint's folder: every trained value; the same for PEFT
+
 
 def answering(base: LoadedModel, folder: Path, settings: Settings) -> PeftModel | PreTrainedModel:
-    """What a run has saved, an adapter or all weights, as a model that answers."""
+    """What a run has saved, an adapter or all weights, as a model that answers; a checkpoint's folder will do too."""
+    if is_checkpoint(folder):
+        return restored(base, folder)
     return tuned(base, folder, settings) if is_model(folder) else attached(base, folder)
 
 
 def scoring(base: LoadedModel, folder: Path) -> PeftModel | PreTrainedModel:
-    """What a reward run has saved, as a model that gives one number to a sequence."""
+    """What a reward run has saved, as a model that gives one number to a sequence; or a checkpoint of such a run."""
+    if is_checkpoint(folder):
+        return restored(base, folder, scores=True)
     return tuned_for_scores(base, folder) if is_model(folder) else attached(base, folder, scores=True)
 
 
@@ -83,6 +89,37 @@ def _check_rows(adapter: AdapterFile, base: LoadedModel) -> None:
 def is_model(folder: Path) -> bool:
     """Whether a folder holds all weights of a model, not an adapter."""
     return (folder / "model.safetensors").is_file() or (folder / "model.safetensors.index.json").is_file()
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder is a checkpoint: every trained value by its name, and what a run needs to go on."""
+    return (folder / TRAINED).is_file()
+
+
+def restored(base: LoadedModel, folder: Path, *, scores: bool = False) -> PeftModel | PreTrainedModel:
+    """A checkpoint as a model: its adapter on the base, or what it trained of the base in memory of its own."""
+    if (folder / BESIDE).is_dir():
+        return attached(base, folder / BESIDE, scores=scores)
+    import torch
+    from safetensors.torch import load_file
+
+    shapes = {name: shape for name, (_, shape) in check_safetensors(folder / TRAINED).items()}
+    model = shared_copy(base.model, own=shapes)
+    if scores:
+        model = scoring_model(model, seed=0)[0]
+    there = dict(model.named_parameters())
+    if not shapes or any(name not in there or tuple(there[name].shape) != shape for name, shape in shapes.items()):
+        raise ModelError(
+            "The checkpoint in {folder} does not fit {loaded}. Load the base that its run was trained on.",
+            folder=folder,
+            loaded=base.config.model_name_or_path,
+        )
+    with explained("weights", name=str(folder)), torch.no_grad():
+        for name, value in load_file(folder / TRAINED).items():
+            there[name].copy_(value)
+    model.requires_grad_(False)
+    model.eval()
+    return model
 
 
 def tuned(base: LoadedModel, folder: Path, settings: Settings) -> PreTrainedModel:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.chat.compared import compared
 from studio.errors import ModelError
 from studio.ui.draft import Values
 from studio.ui.facts import as_value
@@ -114,15 +115,16 @@ def _cards(services: Services, parts: Scoring, values: Values, *, run: Any) -> I
 
     if not values[run]:
         raise ModelError("No reward run is chosen. Train one, or choose it on the left.")
-    record = services.store.open(values[run])
-    model = record.config().model
+    chosen = compared(services.store, values[run])
+    record, model = chosen.record, chosen.record.config().model
     if services.slot.loaded is None or services.slot.loaded.config != model:
         yield {"state": "loading"}
         for doing in load(services, model):
             yield {"state": "loading", "said": doing}
     system = (values[parts.system] or "").strip() or None
     replies = [values[one] or "" for one in parts.replies]
-    yield card_of(judge(services.slot, record, prompt=values[parts.prompt] or "", replies=replies, system=system))
+    asked: dict[str, Any] = {"prompt": values[parts.prompt] or "", "replies": replies, "system": system}
+    yield card_of(judge(services.slot, record, step=chosen.step, **asked))
 
 
 def card_of(verdict: Verdict) -> dict[str, Any]:

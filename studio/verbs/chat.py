@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 
+from studio.chat.compared import Compared
 from studio.config.files import build
 from studio.errors import ConfigError
 from studio.runs.store import RunStore
@@ -16,6 +17,7 @@ HELP = "ask base and adapter of a run the same question"
 
 def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("run_id", metavar="RUN_ID")
+    sub.add_argument("--step", type=int, metavar="N", help="its checkpoint of step N (default: what the run has saved)")
     sub.add_argument("--prompt", required=True, metavar="TEXT")
     sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
     sub.add_argument("--max-new-tokens", "--max_new_tokens", type=int, metavar="N")
@@ -25,8 +27,8 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
-    record = RunStore(settings.runs_dir).open(arguments.run_id)
-    trained, config = record.weights(), record.config()
+    against = Compared(RunStore(settings.runs_dir).open(arguments.run_id), arguments.step)
+    trained, config = against.weights(), against.record.config()
     changes = {"max_new_tokens": arguments.max_new_tokens, "temperature": arguments.temperature, "seed": arguments.seed}
     chosen = {name: value for name, value in changes.items() if value is not None}
     data = {**config.model_dump(), "generation": {**config.generation.model_dump(), **chosen}}
@@ -46,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         note = prompt_note(slot.load(config.model, progress=tell).tokenizer)
         if note:
             tell(note, None)
-        slot.attach(record.run_id, trained)
+        slot.attach(against.name, trained)
         turns = compare(
-            slot, messages, messages, adapter_id=record.run_id, generation=generation, stop=threading.Event()
+            slot, messages, messages, adapter_id=against.name, generation=generation, stop=threading.Event()
         )
         for turn in turns:
             replies[turn.side] += turn.text

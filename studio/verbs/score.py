@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from studio.chat.compared import Compared
 from studio.runs.store import RunStore
 from studio.telling import print_json, stdout_kept, tell
 from studio.verbs.base import settings_of
@@ -13,6 +14,7 @@ HELP = "let a reward run say which reply is better"
 
 def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("run_id", metavar="RUN_ID", help="a run of method reward")
+    sub.add_argument("--step", type=int, metavar="N", help="its checkpoint of step N (default: what the run has saved)")
     sub.add_argument("--prompt", required=True, metavar="TEXT")
     sub.add_argument("--reply", required=True, action="append", metavar="TEXT", help="give it once for each reply")
     sub.add_argument("--system", metavar="TEXT", help="system prompt (default: the one the run was trained with)")
@@ -21,14 +23,14 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     record = RunStore(settings.runs_dir).open(arguments.run_id)
-    record.scoring_weights()  # what cannot be is told before a library is loaded
+    Compared(record, arguments.step).scoring_weights()  # what cannot be is told before a library is loaded
     with stdout_kept():
         from studio.chat.verdict import judge
         from studio.model.slot import ModelSlot
 
         verdict = judge(
             ModelSlot(settings), record, prompt=arguments.prompt, replies=arguments.reply, system=arguments.system,
-            progress=tell,
+            step=arguments.step, progress=tell,
         )  # fmt: skip
     if arguments.json:
         print_json(verdict.as_json())

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.chat.compared import Compared, compared
 from studio.errors import StudioError
 from studio.runs import RunRecord
+from studio.ui.chosen import choice_of, title_of
 from studio.ui.draft import Values
 from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here, sentence
@@ -66,8 +68,9 @@ def build(page: Page) -> None:
     )  # fmt: skip
 
     @guard
-    def open_chat(run_id: str | None = None) -> list[Any]:
-        return [gr.Tabs(selected="chat"), _choice(page.services, run_id)]
+    def open_chat(name: str | None = None) -> list[Any]:
+        """`name`: a run, or a run with a step."""
+        return [gr.Tabs(selected="chat"), choice_of(page.services, name)]
 
     page.refs["open-chat"] = open_chat
     page.refs["chat-run"] = run
@@ -141,7 +144,7 @@ def _wire(page: Page, parts: Parts) -> None:
 
     @guard
     def refresh(values: Values) -> dict[Component, Any]:
-        choice = _choice(page.services, values[parts.run])
+        choice = choice_of(page.services, values[parts.run])
         return {parts.run: choice, parts.base: _before(page, {**values, parts.run: choice["value"]}, parts)}
 
     @guard
@@ -149,8 +152,8 @@ def _wire(page: Page, parts: Parts) -> None:
         return _before(page, values, parts)
 
     @guard
-    def show(run_id: str | None) -> dict[Component, Any]:
-        return _shown(page.services, parts, run_id)
+    def show(name: str | None) -> dict[Component, Any]:
+        return _shown(page.services, parts, name)
 
     chosen = page.draft.components("model") | {parts.run}
     said = gr.on([parts.send.click, parts.box.submit], answer, inputs, outputs, concurrency_limit=4, **quiet)
@@ -160,7 +163,7 @@ def _wire(page: Page, parts: Parts) -> None:
     parts.run.change(another_run, None, [parts.panes, parts.talk], queue=False, **quiet)
     page.refs["tab-chat"].select(refresh, chosen, [parts.run, parts.base], queue=False, **quiet)
     parts.run.change(foresee, chosen, parts.base, queue=False, **quiet)
-    parts.run.change(show, parts.run, [*parts.talking, parts.scoring.box], queue=False, **quiet)
+    parts.run.change(show, parts.run, [parts.run, *parts.talking, parts.scoring.box], queue=False, **quiet)
     weighed = wire_scoring(page, parts.scoring, run=parts.run)
     weighed.then(foresee, chosen, parts.base, queue=False, **quiet)
     for name, button in zip(EXAMPLES, parts.examples, strict=True):
@@ -178,29 +181,22 @@ def _comparable(services: Services) -> list[RunRecord]:
     return [run for run in services.store.list() if run.trained]
 
 
-def _shown(services: Services, parts: Parts, run_id: str | None) -> dict[Component, Any]:
-    """A conversation, or replies to be scored, as the run takes it."""
-    scores = bool(run_id) and not services.store.open(str(run_id)).answers
+def _shown(services: Services, parts: Parts, name: str | None) -> dict[Component, Any]:
+    """A conversation, or replies to be scored, as the run takes it; and the run's own checkpoints to choose from."""
+    scores = bool(name) and not compared(services.store, str(name)).record.answers
     return {
         **{one: gr.update(visible=not scores) for one in parts.talking},
         parts.scoring.box: gr.update(visible=scores),
+        parts.run: gr.update(choices=choice_of(services, name)["choices"]),
     }
-
-
-def _choice(services: Services, chosen: str | None) -> Any:
-    """The runs to choose from; the chosen one stays chosen while it is there."""
-    runs = [run for run in services.store.list() if run.saved]
-    known = {run.run_id for run in runs}
-    value = chosen if chosen in known else runs[0].run_id if runs else None
-    return gr.update(choices=[(_label(run), run.run_id) for run in runs], value=value)
 
 
 def _before(page: Page, values: Values, parts: Parts) -> str:
     """The card's lines: what sending would load first, and that there is no adapter yet."""
-    services, run_id, lang = page.services, values[parts.run], here()
-    lines = [] if run_id else [say(lang, "chat.no_runs")]
+    services, name, lang = page.services, values[parts.run], here()
+    lines = [] if name else [say(lang, "chat.no_runs")]
     try:
-        record = services.store.open(run_id) if run_id else None
+        record = compared(services.store, name).record if name else None
         model = record.config().model if record else page.draft.read(values, "model").model
         loaded = services.slot.loaded
         if loaded is None or loaded.config != model:
@@ -210,12 +206,6 @@ def _before(page: Page, values: Values, parts: Parts) -> str:
     except StudioError as error:
         lines.append(sentence(error))
     return as_value({"lines": [{"text": line, "cls": "dim"} for line in lines]})
-
-
-def _label(run: RunRecord) -> str:
-    if run.name == run.run_id:
-        return run.run_id
-    return f"{run.name} · {time.strftime('%m-%d %H:%M', time.localtime(run.created))}"
 
 
 def _answer(page: Page, parts: Parts, values: Values, *, visitor: str) -> Iterator[dict[Component, Any]]:
@@ -255,16 +245,17 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
     config = page.draft.read(values, "generation", "model")
     # The dropdown may still be empty where Send was pressed as soon as the tab was there.
     newest = next(iter(_comparable(services)), None)
-    record = services.store.open(values[parts.run]) if values[parts.run] else newest
-    trained = record.config() if record else config
-    yield from _prepare(services, talk, record=record, model=trained.model)
+    name = values[parts.run] or (newest.run_id if newest else None)
+    chosen = compared(services.store, name) if name else None
+    trained = chosen.record.config() if chosen else config
+    yield from _prepare(services, talk, chosen=chosen, model=trained.model)
     system = values[parts.system] or trained.data.system_prompt or ""
     flushed = time.monotonic()
     turns = compare(
         services.slot,
         talk.messages("base", system),
         talk.messages("adapter", system),
-        adapter_id=record.run_id if record else None,
+        adapter_id=chosen.adapter_id if chosen else None,
         generation=config.generation,
         stop=stop,
     )
@@ -278,7 +269,7 @@ def _talk(page: Page, parts: Parts, values: Values, *, talk: Conversation, stop:
             yield talk.text
 
 
-def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None, model: ModelConfig) -> Iterator[str]:
+def _prepare(services: Services, talk: Conversation, *, chosen: Compared | None, model: ModelConfig) -> Iterator[str]:
     """The base in memory and the adapter on it; then the base's logits are compared with those at its loading."""
     slot = services.slot
     if slot.loaded is None or slot.loaded.config != model:
@@ -287,14 +278,14 @@ def _prepare(services: Services, talk: Conversation, *, record: RunRecord | None
         for doing in load(services, model):
             talk.note(doing)
             yield talk.text
-    if record is None:
+    if chosen is None:
         talk.heading("adapter", "")
         return
-    if record.run_id not in slot.adapters:
+    if chosen.adapter_id not in slot.adapters:
         talk.state("attaching")
         yield talk.text
-        slot.attach(record.run_id, record.weights())
-    talk.heading("adapter", record.name)
+        slot.attach(chosen.adapter_id, chosen.weights())
+    talk.heading("adapter", title_of(chosen.record, chosen.step))
     mark = (id(slot.loaded), slot.adapters)
     if talk.checked != mark:  # once after each load, each run and each adapter; a few milliseconds
         talk.heading("base", "", proof="proven" if slot.untouched() else "broken")
