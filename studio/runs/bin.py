@@ -20,7 +20,7 @@ from studio.runs.facts import RUN_YAML, read_facts, signature_of
 from studio.runs.lock import LOCK
 from studio.runs.store import RunRecord, RunStore, record_of
 
-BIN = ".bin"
+BIN, MOVING = ".bin", ".bin.lock"
 ENTRY = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(-\d+)?")
 ALIVE = ("running", "queued")
 
@@ -43,20 +43,24 @@ class Bin:
 
     def delete(self, run_id: str) -> str:
         """Put a run into the bin; returns its entry. BusyError while it is being trained or waits for its turn."""
-        record = self._store.open(run_id)
-        if record.status in ALIVE:
-            raise _busy(record)
-        lock = FileLock(record.path / LOCK, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise _busy(record) from None
-        try:
-            if sys.platform == "win32":
-                lock.release()  # there a folder with an open file in it cannot be moved
-            return self._move_in(record)
-        finally:
-            lock.release()
+        self._store.open(run_id)
+        with FileLock(
+            self._store.runs_dir / MOVING, timeout=20
+        ):  # taking a lock makes its folder: only of one there is
+            record = self._store.open(run_id)
+            if record.status in ALIVE:
+                raise _busy(record)
+            lock = FileLock(record.path / LOCK, timeout=0, thread_local=False)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise _busy(record) from None
+            try:
+                if sys.platform == "win32":
+                    lock.release()  # there a folder with an open file in it cannot be moved
+                return self._move_in(record)
+            finally:
+                lock.release()
 
     def restore(self, name: str) -> str:
         """Bring back an entry, or the run of that id that was deleted last; returns the run's id."""
