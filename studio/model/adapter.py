@@ -11,7 +11,7 @@ from studio.adapters.base import without_expected
 from studio.adapters.targets import candidate_modules, matches, saveable_modules, saved_names
 from studio.config import ModelConfig
 from studio.errors import ConfigError
-from studio.model.adapter_file import AdapterFile, find_adapter, loaded_config, read_adapter
+from studio.model.adapter_file import AdapterFile, another_base, find_adapter, loaded_config, read_adapter
 from studio.model.new_tokens import added_to, embeddings_of, growth, let_trainers_read_bias, trained_rows
 from studio.model.shape import count_parameters, shape_of
 from studio.model.tokenizer import load_tokenizer
@@ -52,12 +52,22 @@ def peft_config(
     """
     if before is not None:
         found = loaded_config(before)
+        _check_places(found, model, before=before)
         found.inference_mode = False
         dropout = getattr(adapter, "lora_dropout", None)
         if dropout is not None:
             found.lora_dropout = dropout
         return found
     return adapter.peft_config(model, _start(adapter, model, total_steps=total_steps))
+
+
+def _check_places(found: PeftConfig, model: PreTrainedModel, *, before: AdapterFile) -> None:
+    """A model without the modules that the adapter sits in is not the one it was trained on."""
+    there = [name for name, _ in model.named_modules()]
+    targets = found.target_modules if isinstance(found.target_modules, list | set | tuple) else ()
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in there):
+            raise another_base(before, model.name_or_path)
 
 
 def _start(adapter: Adapter, model: PreTrainedModel, *, total_steps: int) -> Start:

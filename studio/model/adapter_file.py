@@ -221,6 +221,17 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 }  # fmt: skip
 
 
+def another_base(adapter: AdapterFile, loaded: str) -> ModelError:
+    """Why training cannot go on with an adapter here."""
+    return ModelError(
+        "adapter.adapter_name_or_path: the adapter in {folder} was trained on {base}, or by another kind of "
+        "method, and its weights do not fit {loaded}. Choose its base and method.",
+        folder=adapter.folder,
+        base=adapter.base,
+        loaded=loaded,
+    )
+
+
 def loaded_config(adapter: AdapterFile) -> PeftConfig:
     """A PEFT config made of checked values."""
     if adapter.config["peft_type"] == LORA:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from studio.adapters import Adapter, LoraAdapter
 from studio.errors import ModelError
 from studio.model.adapter import moves_weights
-from studio.model.adapter_file import WEIGHTS, AdapterFile
+from studio.model.adapter_file import WEIGHTS, AdapterFile, another_base
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -34,7 +34,7 @@ def put_first_values(
     """Fill the trained adapter as its settings say. `weights` is the base model's folder, `batches` are the trainer's;
     with `reference` what it is now is kept beside it, as what answers are measured against."""
     if before is not None:
-        _continue(model, before)
+        _continue(model, before, base=weights)
         if reference:
             _keep_as_reference(model)
     elif isinstance(adapter, LoraAdapter) and adapter.init_lora_weights == "eva":
@@ -43,19 +43,14 @@ def put_first_values(
         _from_what_was_lost(model, weights)
 
 
-def _continue(model: PeftModel, before: AdapterFile) -> None:
+def _continue(model: PeftModel, before: AdapterFile, *, base: Path) -> None:
     """The saved tensors; every one has to find its place, and every place its tensor."""
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
 
     there = get_peft_model_state_dict(model, save_embedding_layers=False)
     if {name: tuple(tensor.shape) for name, tensor in there.items()} != before.shapes:
-        raise ModelError(
-            "adapter.adapter_name_or_path: the adapter in {folder} was trained on {base}, or by another kind of "
-            "method, and its weights do not fit. Choose its base and method.",
-            folder=before.folder,
-            base=before.base,
-        )
+        raise another_base(before, str(base))
     set_peft_model_state_dict(model, load_file(before.folder / WEIGHTS))
 
 

@@ -26,19 +26,20 @@ def with_merged(model: PreTrainedModel, names: tuple[str, ...], settings: Settin
                 with torch.random.fork_rng(devices=[]):  # its first values are drawn, and then replaced
                     adapted = PeftModelForCausalLM(model, loaded_config(adapter))
             except ValueError as error:  # modules that this base does not have
-                raise _does_not_fit(name, adapter.base) from error
+                raise _does_not_fit(name, adapter.base, model.name_or_path) from error
             there = get_peft_model_state_dict(adapted, save_embedding_layers=False)
             if {key: tuple(tensor.shape) for key, tensor in there.items()} != adapter.shapes:
-                raise _does_not_fit(name, adapter.base)
+                raise _does_not_fit(name, adapter.base, model.name_or_path)
             adapted.load_adapter(str(adapter.folder), "default", torch_device=str(model.device))
             model = adapted.merge_and_unload(safe_merge=True)
     return model
 
 
-def _does_not_fit(name: str, base: str) -> ModelError:
+def _does_not_fit(name: str, base: str, loaded: str) -> ModelError:
     return ModelError(
-        "model.merged_adapters: {name} was trained on {base}, and its weights do not fit this model. Take it out, or "
+        "model.merged_adapters: {name} was trained on {base}, and its weights do not fit {loaded}. Take it out, or "
         "choose its base.",
         name=name,
         base=base,
+        loaded=loaded,
     )
