@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from studio.runs.data_report import data_report
+from studio.runs.data_report import data_report, read_json
 from studio.runs.difference import started
 from studio.runs.drawing import figure, picture
 from studio.runs.events import EVENTS, Event
@@ -26,6 +26,8 @@ MOST_MOMENTS, MOST_SAMPLES, MOST_EVALUATIONS = 12, 8, 100
 SAMPLE_SIDES = ("reference", "base", "policy")
 FIRST = ("loss", "mean_token_accuracy")
 EVEN = frozenset({"learning_rate", "memory_bytes"})  # what needs no smoothing
+ENDS = ("finished", "stopped", "failed", "paused")
+ORIGIN = "origin.json"  # where a branch, a copy or a run of a sweep came from
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -46,6 +48,9 @@ class Words:
             return self.say(f"checks.{name}.fine")
         except KeyError:
             return name
+
+    def status(self, status: str) -> str:
+        return self.say(f"live.status.{status}")
 
     def sentence(self, told: Mapping[str, Any]) -> str:
         """What an event or a finding says."""
@@ -75,24 +80,36 @@ def report(record: RunRecord, *, lang: str, say: Callable[..., str], spoken: Cal
 
 
 def _head(record: RunRecord, words: Words) -> str:
-    """Name, state and the final figures."""
-    told = [event for _, event in kept(record.path / EVENTS, kinds=("warning", "finished", "stopped", "failed"))]
-    ends = [event for event in told if event["kind"] != "warning"]
+    """Name, state, what was noted, the final figures and what happened."""
+    told = [event for _, event in kept(record.path / EVENTS, kinds=("warning", *ENDS))]
+    ends = [event for event in told if event["kind"] in ENDS]
     if ends and record.status == ends[-1]["kind"]:
         end = words.sentence(ends[-1])
     else:
-        end = words("unfinished", status=record.status, step=record.steps)
+        end = words("unfinished", status=words.status(record.status), step=record.steps)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created))
     about = f"{escape(record.method.upper())} · {escape(record.model)} · {escape(record.run_id)} · {made}"
     figures = {name: value for name, value in record.metrics.items() if finite(value) is not None}
     tiles = "".join(f"<div><b>{figure(value)}</b><span>{escape(name)}</span></div>" for name, value in figures.items())
-    warned = "".join(f"<li>{words.sentence(event)}</li>" for event in told if event["kind"] == "warning")
+    happened = "".join(f"<li>{words.sentence(event)}</li>" for event in told if event["kind"] in ("warning", "resumed"))
     return (
-        f'<header><h1>{escape(record.name)}</h1><p class="dim">{about}</p>'
+        f'<header><h1>{escape(record.name)}</h1><p class="dim">{about}</p>{_labels(record, words)}'
         f'<p class="end {escape(record.status)}">{end}</p></header>'
         + _section(words("figures"), f'<div class="tiles">{tiles}</div>' if tiles else "", words("no_figures"))
-        + (_section(words("warnings"), f"<ul>{warned}</ul>", "") if warned else "")
+        + (_section(words("happened"), f"<ul>{happened}</ul>", "") if happened else "")
     )
+
+
+def _labels(record: RunRecord, words: Words) -> str:
+    """Where the run came from, its tags, and what somebody wrote about it."""
+    parts = [words("tags", tags=", ".join(record.tags))] if record.tags else []
+    origin = read_json(record.path / ORIGIN)
+    if origin and isinstance(origin.get("run_id"), str):
+        step = origin.get("step")
+        key = "came_from" if step is None else "came_from_step"
+        parts.append(words(key, run=origin["run_id"], step=_cell(step)))
+    notes = f'<p class="notes">{escape(record.notes)}</p>' if record.notes else ""
+    return (f'<p class="dim">{" · ".join(parts)}</p>' if parts else "") + notes
 
 
 def _curves(record: RunRecord, words: Words) -> str:

@@ -1,4 +1,4 @@
-"""Several runs in Chromium: picked in the table, their curves over one another, what differs, and what is taken away."""
+"""Several runs in Chromium: picked in the table, curves over one another, what differs, and what is taken away."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from studio.config import RunConfig
 from studio.runs import EventLog, RunStore
 from studio.runs.data_report import keep_data_report
 from studio.runs.drawing import figure, ticks
+from studio.runs.labels import annotate
 from studio.runs.report import report
 from studio.ui.words import Language, say, spoken
 
@@ -105,6 +106,19 @@ def test_a_run_whose_settings_cannot_be_used_has_a_report(store: RunStore) -> No
     (folder / "run.yaml").write_text("method: {type: elsewhere}\n", encoding="utf-8")
     reader, _ = made(store, folder.name)
     assert "elsewhere" in reader.text
+
+
+def test_where_a_run_came_from_and_what_was_noted_is_told(store: RunStore) -> None:
+    folder = store.create(RunConfig(name="branch"))
+    (folder / "origin.json").write_text('{"run_id": "parent-1", "step": 40, "kind": "branch"}', encoding="utf-8")
+    annotate(folder, "<b>try</b> a smaller rate")
+    with EventLog(folder) as log:
+        log.tell("resumed", "Goes on from the checkpoint of step {step}.", {"step": 40}, step=40)
+        log.write("log", 41, loss=1.0)
+        log.write("paused", 41, message="Paused.")
+    reader, _ = made(store, folder.name)
+    for text in ("step 40 of parent-1", "<b>try</b> a smaller rate", "Goes on from the checkpoint of step 40."):
+        assert text in reader.text
 
 
 def test_numbers_are_round_and_read_well() -> None:
