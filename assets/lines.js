@@ -9,7 +9,11 @@ const drawn = (tag, attributes, text) => {
   return node;
 };
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const written = (value) => (isNumber(value) ? String(Number(value.toPrecision(4)))
+const figure = (value) => {
+  const plain = Number(value.toPrecision(4));
+  return plain !== 0 && Math.abs(plain) < 1e-3 ? plain.toExponential() : String(plain);
+};
+const written = (value) => (isNumber(value) ? figure(value)
   : value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value));
 const clipped = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 

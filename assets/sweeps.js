@@ -26,7 +26,7 @@ root.append(
 );
 
 const short = (key) => key.split(".").at(-1);
-const figureName = (name) => (name === "loss" ? say("train_loss") : name === "eval_loss" ? say("eval_loss") : name.replace(/^eval_/, ""));
+const figureName = (name) => (name === "loss" ? say("train_loss") : name === "eval_loss" ? say("eval_loss") : name === "eval_mean_token_accuracy" ? say("accuracy") : name.replace(/^eval_/, "").replaceAll("_", " "));
 const differing = (shown) => {
   const keys = shown.keys.filter((key) => new Set(shown.runs.map((run) => written(run.values[key]))).size > 1);
   return keys.length ? keys : shown.keys;
@@ -44,7 +44,10 @@ function mark(id) {
   const run = state.shown?.runs.find((one) => one.run_id === id);
   readout.textContent = run ? `${run.name} · ${status(`status.${run.status}`)} · ${figureName(view.figure)} ${number(run.metrics[view.figure] ?? null, 4)}` : " ";
 }
-const open = (id) => trigger("select", { run: id });
+const open = (id) => {
+  trigger("select", { run: id });
+  setTimeout(() => document.getElementById("runs-opened")?.scrollIntoView({ block: "start" }), 300); // it stands above
+};
 
 function drawPlot(shown) {
   const runs = shown.runs;
