@@ -273,7 +273,7 @@ def _onward(events: list[Event]) -> Iterator[Event]:
     """Without steps that come again later: whether the run was resumed in between, a sample does not tell."""
     last, kept = math.inf, []
     for event in reversed(events):
-        if event["kind"] not in VOIDED or _step(event) <= last:
+        if event["kind"] not in VOIDED or _step(event) < last:
             kept.append(event)
             last = _step(event) if event["kind"] == "log" else last
     yield from reversed(kept)
