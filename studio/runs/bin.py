@@ -46,7 +46,7 @@ class Bin:
         self._store.open(run_id)
         with FileLock(
             self._store.runs_dir / MOVING, timeout=20
-        ):  # taking a lock makes its folder: only of one there is
+        ):  # taking a lock makes the folder it lies in
             record = self._store.open(run_id)
             if record.status in ALIVE:
                 raise _busy(record)

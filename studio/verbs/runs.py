@@ -39,14 +39,23 @@ SORTS: dict[str, Callable[[RunRecord], Any]] = {
     "eval_loss": lambda run: run.metrics.get("eval_loss"),
     "bytes": lambda run: run.bytes,
 }
+VALUED = (
+    "--workspace", "--plugin", "--status", "--method", "--model", "--data", "--tag", "--search", "--sort", "--off"
+)  # fmt: skip
 LARGEST_FIRST = ("started", "steps", "bytes")
 
 
 def words(argv: list[str]) -> list[str]:
-    """`runs tag ID +good -bad`: a tag to take off is no flag."""
-    if argv[1:2] != ["tag"]:
-        return argv
-    return [f"--off={one[1:]}" if re.fullmatch(r"-[^-].*", one) and one != "-h" else one for one in argv]
+    """`runs tag ID +good -bad`: a tag to take off is no flag. Flags may stand anywhere: they go behind the words."""
+    plain, flags, rest = argv[:1], list[str](), iter(argv[1:])
+    for one in rest:
+        if re.fullmatch(r"-[^-].*", one) and one != "-h" and plain[1:2] == ["tag"]:
+            flags.append(f"--off={one[1:]}")
+        elif one.startswith("--"):
+            flags += [one, *([value] if one in VALUED and (value := next(rest, None)) is not None else [])]
+        else:
+            plain.append(one)
+    return plain + flags
 
 
 def add(sub: argparse.ArgumentParser) -> None:
