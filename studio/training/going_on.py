@@ -6,6 +6,7 @@ What goes on is the same run (`resume_of`), with more steps (`extend`), or anoth
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -60,7 +61,10 @@ def extend(record: RunRecord, changes: Mapping[str, Any], *, step: int | None = 
         raise WorkspaceError("The run {run} is training now. Stop or pause it first.", run=record.run_id)
     config = changed_config(record, changes)
     settings_changed(latest(record.path, step=step), config)
-    write_whole(record.path / RUN_YAML, dump(config))
+    place = record.path / RUN_YAML
+    made = place.stat().st_mtime_ns
+    write_whole(place, dump(config))
+    os.utime(place, ns=(made + 1, made + 1))  # the run is as old as it was; it is read anew all the same
     return config
 
 
@@ -76,6 +80,9 @@ def branch(
     link(checkpoint, run_dir)
     origin = {"run_id": record.run_id, "step": checkpoint.step, "kind": "branch"}
     write_whole(run_dir / ORIGIN, json.dumps(origin) + "\n")
+    with EventLog(run_dir) as log:  # from here on it is a run that waits to go on, not one that is about to begin
+        told = {"run": record.run_id, "step": checkpoint.step}
+        log.tell("phase", "Branched from {run} at its step {step}.", told, phase="branch")
     return run_dir
 
 
