@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -135,9 +134,10 @@ def evaluations(run_dir: Path) -> list[Row]:
 def columns_of(run_dir: Path) -> list[str]:
     """The columns of the table: where a row lies, then the figures, training's before those of evaluations."""
     found: dict[str, None] = {}
-    for row in rows(run_dir):
-        if row.keys() - found.keys():
-            found.update(dict.fromkeys(row))
+    for _, event in kept(run_dir / EVENTS):
+        if event["kind"] in TABLED and event.keys() - found.keys() - {"kind"}:
+            numbers = (name for name, value in event.items() if is_number(value))
+            found.update(dict.fromkeys(("step", "seconds", *numbers)))
     figures = sorted((name for name in found if name not in PLACES), key=lambda name: name.startswith(EVALUATION))
     return [*(name for name in PLACES if name in found), *figures]
 
@@ -157,9 +157,9 @@ def write_json(record: RunRecord, out: TextIO) -> int:
     """One object: what run it is, and `rows`; each row has only the figures that its step has."""
     head = {name: getattr(record, name) for name in ("run_id", "name", "status", "method", "model")}
     out.write(json.dumps({**head, "columns": columns_of(record.path)}, ensure_ascii=False)[:-1] + ', "rows": [')
-    count = 0
+    count, written = 0, json.JSONEncoder(ensure_ascii=False).encode
     for count, row in enumerate(rows(record.path), 1):
-        out.write(("\n" if count == 1 else ",\n") + json.dumps(row, ensure_ascii=False))
+        out.write(("\n" if count == 1 else ",\n") + written(row))
     out.write("\n]}\n")
     return count
 
@@ -169,13 +169,6 @@ def is_number(value: object) -> bool:
     if isinstance(value, str):
         return value in NO_NUMBERS
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def finite(value: object) -> float | None:
-    """A number that can be drawn."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _step(event: Event) -> int:

@@ -15,9 +15,10 @@ from studio.runs.data_report import data_report, read_json
 from studio.runs.difference import started
 from studio.runs.drawing import figure, picture
 from studio.runs.events import EVENTS, Event
-from studio.runs.metrics import evaluations, finite, kept
+from studio.runs.metrics import evaluations, kept
 from studio.runs.series import Series
 from studio.runs.store import RunRecord
+from studio.runs.track import finite
 from studio.settings import ASSETS
 
 CURVE_POINTS = 600

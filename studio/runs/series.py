@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studio.runs.events import EVENTS, Event
-from studio.runs.metrics import EVALUATION, PACE, PLACES, TABLED, Clock, Resumed, finite, kept, resumes_of
+from studio.runs.metrics import EVALUATION, PACE, PLACES, TABLED, Clock, Resumed, kept, resumes_of
+from studio.runs.track import Track, finite
 
 MOST_POINTS = 1500
 # What an event has beside figures, and what says how fast it went.
@@ -29,66 +30,31 @@ class Point(NamedTuple):
     mean: float
 
 
-@dataclass
-class _Stretch:
-    """Consecutive points: how many, their sum, and the two that are kept."""
-
-    low: Point
-    high: Point
-    total: float
-    count: int = 1
-
-    def join(self, other: _Stretch) -> None:
-        self.low = min(self.low, other.low, key=lambda point: point.value)
-        self.high = max(self.high, other.high, key=lambda point: point.value)
-        self.total += other.total
-        self.count += other.count
-
-
 class Thinner:
-    """Takes any number of points one by one, and gives `most` at most."""
+    """Takes any number of points one by one, and gives `most` at most: of each stretch the lowest and the highest."""
 
     def __init__(self, most: int = MOST_POINTS) -> None:
-        self._room = (most - 2) // 2
-        self._size = 1
-        self._done: list[_Stretch] = []
-        self._open: _Stretch | None = None
+        self._track = Track((most - 2) // 2)
         self._first: Point | None = None
         self._last: Point | None = None
+        self._count = 0
 
     def add(self, point: Point) -> None:
         self._first = self._first or point
         self._last = point
-        one = _Stretch(point, point, point.value)
-        if self._open is None:
-            self._open = one
-        else:
-            self._open.join(one)
-        if self._open.count >= self._size:
-            self._done.append(self._open)
-            self._open = None
-        if len(self._done) >= self._room:
-            self._halve()
+        self._track.add(self._count, point.step, point.value, point)
+        self._count += 1
 
     def points(self) -> list[Point]:
         """In the order they came; the first and the last are always among them."""
         found: dict[int, Point] = {}
-        for one in (*self._done, *((self._open,) if self._open else ())):
-            for point in (one.low, one.high):
-                found[point.step] = point._replace(mean=one.total / one.count)
+        for _, low, high, mean in self._track.stretches(self._track.room):
+            for _, point in (low, high):
+                found[point.step] = point._replace(mean=mean)
         for end in (self._first, self._last):
             if end is not None:
                 found.setdefault(end.step, end)
         return [found[step] for step in sorted(found)]
-
-    def _halve(self) -> None:
-        self._size *= 2
-        joined = self._done[::2]
-        for one, other in zip(joined, self._done[1::2], strict=False):
-            one.join(other)
-        self._done = joined if len(self._done) % 2 == 0 else joined[:-1]
-        if len(joined) > len(self._done):
-            self._open = joined[-1]
 
 
 @dataclass

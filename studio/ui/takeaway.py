@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.errors import StudioError, WorkspaceError
-from studio.runs.metrics import evaluations, finite, write_csv, write_json
+from studio.runs.metrics import evaluations, write_csv, write_json
 from studio.runs.report import report
 from studio.runs.store import RunRecord
+from studio.runs.track import finite
 from studio.ui.facts import as_value
 from studio.ui.guard import guard, here
 from studio.ui.plots import script
