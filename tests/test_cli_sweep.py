@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,31 @@ def test_a_run_that_fails_does_not_end_the_sweep(tmp_path: Path, run: Any, monke
     code, told, _ = run(path)
     assert code == 0 and [one["status"] for one in told["runs"]] == ["finished", "finished"]
     assert len(seen) == 3, "the one that failed is trained again, the other is not"
+
+
+def test_a_run_that_was_stopped_goes_on_in_its_own_directory(
+    tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the first run ends the sweep; the same command goes on with that very run."""
+    from studio.training.callback import RecordCallback
+
+    real = RecordCallback.on_step_end
+
+    def interrupted(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        real(self, args, state, control, **more)
+
+    path = tmp_path / "rates.yaml"
+    path.write_text(TEXT.replace("save_strategy: 'no', ", ""), encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordCallback, "on_step_end", interrupted)
+        code, told, _ = run(path)
+    assert code == 130 and [(one["status"], one["steps"]) for one in told["runs"]] == [("stopped", 1)]
+    first = told["runs"][0]["run_id"]
+    code, told, said = run(path)
+    assert code == 0 and [(one["status"], one["steps"]) for one in told["runs"]] == [("finished", 2)] * 2
+    assert told["runs"][0]["run_id"] == first, said
 
 
 def test_nothing_begins_where_one_run_cannot(tmp_path: Path, run: Any) -> None:

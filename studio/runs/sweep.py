@@ -12,10 +12,12 @@ from typing import Any
 
 from studio.config.sweep import Point, Sweep
 from studio.errors import WorkspaceError
+from studio.runs.checkpoint import whole
 from studio.runs.disk import write_whole
 from studio.runs.store import RunRecord, RunStore
 
 ORIGIN = "origin.json"
+LEFT_OFF = ("interrupted", "paused", "stopped")
 LARGEST = 100_000  # bytes; an origin is some hundred
 
 
@@ -130,13 +132,17 @@ def results_of(store: RunStore, sweep_id: str) -> Results:
     return Results(sweep_id=sweep_id, name=told["name"], total=told["points"], runs=runs)
 
 
-def finished_points(store: RunStore, sweep_id: str) -> dict[int, RunRecord]:
-    """The points of a sweep that need no second run."""
+def runs_of(store: RunStore, sweep_id: str) -> dict[int, RunRecord]:
+    """The run of each point that has one; none where the sweep was never begun."""
     try:
-        results = results_of(store, sweep_id)
+        return {one.number: one.run for one in results_of(store, sweep_id).runs}
     except WorkspaceError:
         return {}
-    return {one.number: one.run for one in results.runs if one.run.status == "finished"}
+
+
+def can_go_on(run: RunRecord) -> bool:
+    """Whether a point needs no new run: its own left off, and has a checkpoint to go on from."""
+    return run.status in LEFT_OFF and bool(whole(run.path))
 
 
 def _worth(run: RunRecord) -> tuple[bool, float, str]:

@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from studio.config.sweep import Sweep, grid_of, make_sweep
 from studio.errors import StudioError
-from studio.runs.sweep import mark, results_of, sweeps_of
+from studio.runs.sweep import can_go_on, mark, results_of, runs_of, sweeps_of
 from studio.ui.draft import Values
 from studio.ui.guard import guard, here
 from studio.ui.page import Page
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from studio.services import Services
 
 LISTED = 50  # sweeps that one can choose from
-TAKEN = ("finished", "running", "queued", "paused")  # a point with such a run is not queued again
+TAKEN = ("finished", "running", "queued")  # a point with such a run is not queued again
 PLACEHOLDER = "training.learning_rate = 1e-4, 2e-4\nadapter.r = 8, 16"
 
 
@@ -111,12 +111,15 @@ def _wire(page: Page, lines: gr.Textbox, *, told: gr.HTML, start: gr.Button) -> 
 
 def queue_sweep(services: Services, sweep: Sweep) -> int:
     """Queue every point that has no run yet, or only one that came to nothing; how many these were."""
-    try:
-        before = {one.number for one in results_of(services.store, sweep.sweep_id).runs if one.run.status in TAKEN}
-    except StudioError:
-        before = set()
-    ahead = [point for point in sweep.points if point.number not in before]
-    for point in ahead:
+    queued, before = 0, runs_of(services.store, sweep.sweep_id)
+    for point in sweep.points:
+        run = before.get(point.number)
+        if run is not None and run.status in TAKEN:
+            continue
+        queued += 1
+        if run is not None and can_go_on(run):
+            services.worker.resume(run.run_id)
+            continue
         run_id = services.worker.start(point.config)
         mark(services.store.open(run_id).path, sweep, point)
-    return len(ahead)
+    return queued

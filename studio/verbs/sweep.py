@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.config.sweep import Point, Sweep, read_sweep
 from studio.errors import ConfigError, StudioError
-from studio.runs.store import RunStore
-from studio.runs.sweep import Results, finished_points, mark, results_of, sweeps_of
+from studio.runs.store import RunRecord, RunStore
+from studio.runs.sweep import Results, can_go_on, mark, results_of, runs_of, sweeps_of
 from studio.settings import Settings
 from studio.telling import narrate, one_line, print_json, stdout_kept
 from studio.verbs.base import INTERRUPTED, settings_of
 from studio.verbs.train import interrupt_stops
+
+if TYPE_CHECKING:
+    from studio.training.resume import Resume
 
 HELP = "train a run with many values of some settings, one after another; or list the sweeps there are"
 FAILED = 1
@@ -36,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     sweep = read_sweep(arguments.yaml)
     settings.prepare_workspace()
     with stdout_kept():
-        done = finished_points(store, sweep.sweep_id)
+        done = {number for number, one in runs_of(store, sweep.sweep_id).items() if one.status == "finished"}
         ahead = [point for point in sweep.points if point.number not in done]
         _check(ahead, settings)  # every fault before the first run begins
         if not arguments.check:
@@ -73,14 +76,13 @@ def _train(sweep: Sweep, ahead: list[Point], store: RunStore, settings: Settings
     from studio.model.slot import ModelSlot
     from studio.training.train import train
 
-    slot, code = ModelSlot(settings), 0
+    slot, code, before = ModelSlot(settings), 0, runs_of(store, sweep.sweep_id)
     for count, point in enumerate(ahead, 1):
-        run_dir = store.create(point.config)
-        mark(run_dir, sweep, point)
+        run_dir, resume = _begin(sweep, point, store, before.get(point.number))
         print(f"run {count} of {len(ahead)}: {run_dir.name}", file=sys.stderr)
         with interrupt_stops(run_dir) as interrupted:
             try:
-                train(point.config, run_dir, slot, settings=settings, listeners=[narrate])
+                train(point.config, run_dir, slot, settings=settings, listeners=[narrate], resume=resume)
             except StudioError as error:
                 print(f"{run_dir.name}: {one_line(error)}", file=sys.stderr)
                 code = FAILED
@@ -88,6 +90,20 @@ def _train(sweep: Sweep, ahead: list[Point], store: RunStore, settings: Settings
             return INTERRUPTED
         slot.detach(run_dir.name)  # the next run needs the memory more than a chat that nobody has here
     return code
+
+
+def _begin(sweep: Sweep, point: Point, store: RunStore, before: RunRecord | None) -> tuple[Path, Resume | None]:
+    """A new run for a point, or the one it has, where that left off and can go on."""
+    from studio.training.going_on import resume_of
+
+    if before is not None and can_go_on(before):
+        try:
+            return before.path, resume_of(before)
+        except StudioError as error:
+            print(f"{before.run_id} cannot go on: {one_line(error)}", file=sys.stderr)
+    run_dir = store.create(point.config)
+    mark(run_dir, sweep, point)
+    return run_dir, None
 
 
 def _checked(arguments: argparse.Namespace, sweep: Sweep, *, done: int) -> int:

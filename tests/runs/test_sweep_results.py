@@ -8,7 +8,7 @@ from studio.config.sweep import Sweep, make_sweep
 from studio.errors import WorkspaceError
 from studio.runs.events import EventLog
 from studio.runs.store import RunStore
-from studio.runs.sweep import ORIGIN, finished_points, mark, results_of, sweeps_of
+from studio.runs.sweep import ORIGIN, mark, results_of, runs_of, sweeps_of
 from studio.settings import Settings
 
 
@@ -53,7 +53,7 @@ def test_a_point_that_failed_is_run_again_and_the_finished_run_counts(store: Run
     good = ran(store, sweep, 1, loss=0.7)
     ran(store, sweep, 1, loss=None)
     ran(store, sweep, 2, loss=None)
-    assert {number: run.run_id for number, run in finished_points(store, sweep.sweep_id).items()} == {1: good}
+    assert runs_of(store, sweep.sweep_id)[1].run_id == good
     assert [one.run.status for one in results_of(store, sweep.sweep_id).runs] == ["finished", "failed"]
     assert sweeps_of(store)[0]["runs"] == 2
 
@@ -72,6 +72,6 @@ def test_an_origin_that_is_something_else_is_no_sweep(store: RunStore, text: str
     sweep = sweep_of(1e-4)
     run_id = ran(store, sweep, 1, loss=1.0)
     (store.runs_dir / run_id / ORIGIN).write_text(text, encoding="utf-8")
-    assert sweeps_of(store) == [] and finished_points(store, sweep.sweep_id) == {}
+    assert sweeps_of(store) == [] and runs_of(store, sweep.sweep_id) == {}
     with pytest.raises(WorkspaceError, match="There is no sweep"):
         results_of(store, "../../etc")
