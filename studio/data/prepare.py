@@ -83,7 +83,10 @@ class Prepared:
     def turns(self) -> bool:
         """Whether the rows are conversations, not plain text or tokens; the first to be trained on stands for all."""
         first = int(self.index[0])
-        (row,) = self.corpus.raw([first])
+        try:
+            (row,) = self.corpus.raw([first])
+        except DataError as error:
+            row = error
         if isinstance(row, DataError):  # its file has changed since it was looked at
             return True
         columns = self.corpus.renderer_of(first).render(row).columns

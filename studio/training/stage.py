@@ -59,7 +59,7 @@ def look(
     global _looked
     key = rows_key(config, settings)
     with _lock:
-        if _looked is not None and _looked[0] == key and _looked[1].scan.store.folder.is_dir():
+        if _looked is not None and _looked[0] == key and _is_there(_looked[1].scan):
             return _looked[1]
     tokenizer = load_tokenizer(config.model, settings, progress=progress)
     found = scan_of(
@@ -82,13 +82,19 @@ def stage(
     selected = (training.max_length, training.truncation_mode, data.filters, data.bad_rows, config.method)
     key = f"{rows_key(config, settings)} {selected!r}"
     with _lock:
-        if _staged is not None and _staged[0] == key and _staged[1].prepared.scan.store.folder.is_dir():
+        if _staged is not None and _staged[0] == key and _is_there(_staged[1].prepared.scan):
             return _staged[1]
     looked = look(config, settings, progress=progress, cancelled=cancelled)
     made = Stage(prepared=select(config, looked.scan), tokenizer=looked.tokenizer)
     with _lock:
         _staged = (key, made)
     return made
+
+
+def _is_there(found: Scan) -> bool:
+    """Whether its tokens are still kept, and its rows can still be read: not so in a file that was written anew, be its
+    content the same."""
+    return found.store.folder.is_dir() and not any(one.table.changed() for one in found.corpus.parts)
 
 
 def check_rows(config: RunConfig, settings: Settings) -> Corpus:
