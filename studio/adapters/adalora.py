@@ -73,7 +73,7 @@ class AdaLoraAdapter(Targeted):
 
     def restore(self, model: PreTrainedModel, kept: dict[str, Any]) -> None:
         allocator: Any = model.base_model.rankallocator
-        weights = dict(model.named_parameters())
+        weights = dict(model.base_model.model.named_parameters())  # the allocator names them so
         for name, found in kept["scores"].items():
             setattr(allocator, name, {key: value.to(weights[key].device) for key, value in found.items()})
         getattr(model, "peft_config")["default"].rank_pattern = kept["rank_pattern"]  # noqa: B009

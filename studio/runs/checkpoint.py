@@ -19,12 +19,13 @@ from typing import Any
 
 from studio.errors import WorkspaceError
 from studio.runs.disk import put_folder, remove_folder, settle, sync_tree, write_whole
-from studio.runs.store import CHECKPOINTS
+from studio.runs.store import ADAPTER, CHECKPOINTS, MODEL
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 NAME = re.compile(r"checkpoint-(\d+)")
 STAGED = ".staged-"
+OPTIMIZER = "optimizer"  # beginning of the names of files that a run can go on without
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ class Checkpoint:
         return {"step": self.step, "time": self.time, "bytes": self.bytes, "path": str(self.path)}
 
 
-def whole(run_dir: Path) -> list[Checkpoint]:
-    """The checkpoints a run can go on from, oldest step first."""
+def whole(run_dir: Path, *, without: Collection[str] = ()) -> list[Checkpoint]:
+    """The checkpoints a run can go on from (`without` some of their files, see `read`), oldest step first."""
     found = []
     for folder in _folders(run_dir):
         try:
-            found.append(read(folder))
+            found.append(read(folder, without=without))
         except WorkspaceError:
             continue
     return sorted(found, key=lambda one: one.step)
@@ -69,9 +70,9 @@ def broken(run_dir: Path) -> dict[str, WorkspaceError]:
     return found
 
 
-def latest(run_dir: Path, *, step: int | None = None) -> Checkpoint:
+def latest(run_dir: Path, *, step: int | None = None, without: Collection[str] = ()) -> Checkpoint:
     """The whole checkpoint of a step, or the last one; a sentence where there is none."""
-    there = whole(run_dir)
+    there = whole(run_dir, without=without)
     if step is None and there:
         return there[-1]
     for one in there:
@@ -95,8 +96,11 @@ def latest(run_dir: Path, *, step: int | None = None) -> Checkpoint:
     )
 
 
-def read(folder: Path) -> Checkpoint:
-    """A checkpoint by its folder, checked for completeness (not yet for its content: `verify`)."""
+def read(folder: Path, *, without: Collection[str] = ()) -> Checkpoint:
+    """A checkpoint by its folder, checked for completeness (not yet for its content: `verify`).
+
+    Files whose names begin with a word of `without` and a dot may be missing or damaged: nobody will read them.
+    """
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = {str(name): dict(one) for name, one in data["files"].items()}
@@ -123,27 +127,20 @@ def read(folder: Path) -> Checkpoint:
             )
     for name, one in files.items():
         path = there.get(name)
+        if name.partition(".")[0] in without:
+            continue
         if path is None or path.is_symlink() or path.stat().st_size != one.get("bytes"):
-            raise WorkspaceError(
-                "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one.",
-                folder=folder,
-                file=name,
-                what="missing" if path is None else "not as long as it was written",
-            )
+            what = "missing" if path is None else "not as long as it was written"
+            raise _damaged(folder, name, what)
     size = sum(int(one["bytes"]) for one in files.values())
     return Checkpoint(path=folder, step=step, time=told, bytes=size, facts=dict(data.get("facts") or {}), files=files)
 
 
-def verify(checkpoint: Checkpoint) -> None:
+def verify(checkpoint: Checkpoint, *, without: Collection[str] = ()) -> None:
     """Every file's content against its hash; a sentence that names the first that is another."""
     for name, one in checkpoint.files.items():
-        if _sha256(checkpoint.path / name) != one.get("sha256"):
-            raise WorkspaceError(
-                "The checkpoint {folder} is damaged: the content of {file} is not what was written. "
-                "Go on from another one.",
-                folder=checkpoint.path,
-                file=name,
-            )
+        if name.partition(".")[0] not in without and _sha256(checkpoint.path / name) != one.get("sha256"):
+            raise _damaged(checkpoint.path, name, "not what was written")
 
 
 def write(run_dir: Path, step: int, fill: Callable[[Path], None], *, facts: dict[str, Any]) -> Checkpoint:
@@ -205,7 +202,11 @@ def link(checkpoint: Checkpoint, run_dir: Path) -> Checkpoint:
 
 
 def tidy(run_dir: Path) -> None:
-    """After a crash: what was half written or half deleted goes, what was half replaced is put back."""
+    """After a crash: what was half written or half deleted goes, what was half replaced is put back, of checkpoints and
+    of what the run saved at its end. For whoever holds the run: a process that writes just now would lose its work."""
+    for name in (ADAPTER, MODEL):
+        settle(run_dir / name)
+        shutil.rmtree(run_dir / f".{name}-new", ignore_errors=True)
     parent = run_dir / CHECKPOINTS
     if not parent.is_dir():
         return
@@ -221,6 +222,24 @@ def _folders(run_dir: Path) -> list[Path]:
         return [one for one in (run_dir / CHECKPOINTS).iterdir() if NAME.fullmatch(one.name) and one.is_dir()]
     except OSError:
         return []
+
+
+def _damaged(folder: Path, name: str, what: str) -> WorkspaceError:
+    """The sentence for a file that is not as the manifest has it."""
+    if name.partition(".")[0] == OPTIMIZER:
+        return WorkspaceError(
+            "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one, or with a fresh optimizer: "
+            "`--despite optimizer`.",
+            folder=folder,
+            file=name,
+            what=what,
+        )
+    return WorkspaceError(
+        "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one.",
+        folder=folder,
+        file=name,
+        what=what,
+    )
 
 
 def _sha256(path: Path) -> str:

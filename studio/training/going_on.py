@@ -14,12 +14,12 @@ from typing import Any, Literal
 from studio.config import RunConfig
 from studio.config.files import build, dump
 from studio.errors import ConfigError, StudioError, WorkspaceError
-from studio.runs.checkpoint import latest, link, whole
+from studio.runs.checkpoint import latest, link, tidy, whole
 from studio.runs.disk import write_whole
 from studio.runs.events import EventLog
 from studio.runs.stopping import StopKind
 from studio.runs.store import RUN_YAML, RunRecord, RunStore
-from studio.training.resume import ACCEPTABLE, Resume, other_versions, settings_changed
+from studio.training.resume import ACCEPTABLE, SPARED, Resume, other_versions, settings_changed
 
 End = Literal["finished", "stopped", "paused"]
 STATUS_OF: Mapping[StopKind | None, End] = {
@@ -40,7 +40,8 @@ def resume_of(
     if unknown:
         known = ", ".join(ACCEPTABLE)
         raise ConfigError("--despite takes {names}; got {value}.", names=known, value=sorted(unknown)[0])
-    checkpoint = latest(record.path, step=step)
+    tidy(record.path)
+    checkpoint = latest(record.path, step=step, without=SPARED & set(despite))
     config = record.config()
     changed = settings_changed(checkpoint, config)
     total = checkpoint.facts.get("total_steps")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RECORDED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 MOST_COST = 0.02  # share of the training time that checkpoints may take; beyond it their interval stretches
 SUMS = ("_metrics", "_stored_metrics")  # what TRL's trainers gather for their next log: mode -> name -> values
-KEPT = ("_total_train_tokens", "_step", "_buffered_inputs")  # what else of them goes on from step to step
+KEPT = ("_total_train_tokens", "_seen", "_step", "_buffered_inputs")  # what else of them goes on from step to step
 TRAINED, STATE = "trained", "trainer_state.json"
 
 
@@ -180,6 +180,7 @@ class Keeper:
         return {
             **self._facts,
             "epoch": noted["state"]["epoch"],
+            "figures": noted["trainer"]["figures"],
             "total_steps": trainer.state.max_steps,
             "processes": trainer.args.world_size,
             "schedule": type(trainer.lr_scheduler).__name__,

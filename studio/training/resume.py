@@ -34,6 +34,7 @@ FREE = frozenset(
 )  # fmt: skip
 FREE_SECTIONS = ("name", "evaluation", "generation", "tracking")
 ACCEPTABLE = ("optimizer", "data")  # what one may choose to go on without
+SPARED = frozenset({"optimizer"})  # of these, those that are files of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def settings_changed(checkpoint: Checkpoint, config: RunConfig) -> tuple[str, ..
 
 def check_content(resume: Resume, *, data: list[str], supervised: int, total: int) -> None:
     """The checkpoint's files by their hashes, and the rows it was made with against today's."""
-    verify(resume.checkpoint)
+    verify(resume.checkpoint, without=SPARED & resume.despite)
     facts = resume.checkpoint.facts
     same = facts.get("data") == data and (facts.get("supervised"), facts.get("tokens")) == (supervised, total)
     if not same and "data" not in resume.despite:
@@ -89,6 +90,7 @@ class Kept:
     adapter_kind: Adapter | None
     loaded: dict[str, Any]
     _loader: Any = None
+    _there = False  # whether everything is as the checkpoint has it
 
     def _evaluate(self, *given: Any, **named: Any) -> Any:
         self.keeper.note(self)
@@ -119,6 +121,8 @@ class Kept:
         self.keeper.save(trainer)
 
     def _finalize_training(self, *given: Any, **named: Any) -> Any:
+        if self.resume is not None and not self._there:  # the checkpoint was of the last step
+            self._load_rng_state(None)
         self.keeper.finish(self)
         return super()._finalize_training(*given, **named)  # type: ignore[misc]
 
@@ -130,6 +134,7 @@ class Kept:
                 set_random_state(noted["random"])
                 set_loader_state(named["train_dataloader"], noted["loader"])
             self.keeper.epoch_random = noted
+            _let_skipped_know_their_size()
         elif inside:
             self.keeper.epoch_random = None
             self._loader = named["train_dataloader"]
@@ -187,12 +192,24 @@ class Kept:
             setattr(trainer, name, value)
         for one, count in zip(patient(trainer), noted["patience"], strict=False):
             one.early_stopping_patience_counter = count
+        self._there = True
         if noted["evaluation_due"]:
-            metrics = trainer._evaluate(None, None)
-            trainer._determine_best_metric(metrics=metrics, trial=None)
+            self._make_up_for_evaluation()
         if self.keeper.epoch_random is None:
             self.keeper.epoch_random = {"random": random_state(), "loader": loader_state(self._loader)}
         self.keeper.note(self)
+
+    def _make_up_for_evaluation(self) -> None:
+        """The one that a stop left out at the checkpoint's step; the run may end by what it finds."""
+        from studio.training.callback import StopRequested
+
+        trainer: Any = self
+        metrics = trainer._evaluate(None, None)
+        trainer._determine_best_metric(metrics=metrics, trial=None)
+        _straighten_state(self)
+        if trainer.control.should_training_stop:
+            self.keeper.note(self)
+            raise StopRequested
 
     def _load_best_model(self) -> None:
         trainer: Any = self
@@ -231,13 +248,15 @@ def load_trained(model: nn.Module, folder: Path) -> None:
 
 def _load_optimizer(trainer: Any, folder: Path, resume: Resume) -> None:
     optimizer, schedule = trainer.optimizer, trainer.lr_scheduler
-    if "optimizer" in resume.despite:
-        return
     fresh = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(load_state(folder, "optimizer"))
+    if "optimizer" not in resume.despite:
+        optimizer.load_state_dict(load_state(folder, "optimizer"))
     if resume.checkpoint.facts.get("schedule") != type(schedule).__name__:
         raise RunFailed("A run goes on with the kind of schedule it began with. Set training.lr_scheduler_type back.")
     schedule.load_state_dict(load_state(folder, "schedule"))
+    if "optimizer" in resume.despite:
+        for group, rate in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
+            group["lr"] = rate
     if not resume.changed and resume.slower == 1.0:
         return
     for at, (group, new) in enumerate(zip(optimizer.param_groups, fresh, strict=True)):
@@ -251,6 +270,15 @@ def _load_optimizer(trainer: Any, folder: Path, resume: Resume) -> None:
             now = rate * schedule.lr_lambdas[at](schedule.last_epoch)
         group["lr"] = now
     schedule._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+
+def _let_skipped_know_their_size() -> None:
+    """accelerate reckons a last batch's rows by its sampler's batch size, which the sampler it skips with lacks: the
+    figures of an epoch's last step would be other means than in a run without a break."""
+    from accelerate.data_loader import SkipBatchSampler
+
+    for name in ("batch_size", "num_processes", "split_batches"):
+        setattr(SkipBatchSampler, name, property(lambda self, name=name: getattr(self.batch_sampler, name)))
 
 
 def _straighten_state(trainer: Any) -> None:

@@ -1,0 +1,76 @@
+"""A run that is stopped and goes on gives the curve and the weights of the unbroken one, to the last bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from studio.settings import ASSETS
+from tests.training.conftest import Bench, assert_same
+
+SAMPLES = ASSETS / "samples"
+PAIRS = {"source": str(SAMPLES / "captain_byte_pairs.jsonl")}
+VOTES = {"source": str(SAMPLES / "captain_byte_votes.jsonl")}
+FACTS = {
+    "source": str(SAMPLES / "captain_byte_heldout.jsonl"), "format": "alpaca",
+    "columns": {"instruction": "prompt", "output": "answer_fact"},
+}  # fmt: skip
+GRPO = {
+    "type": "grpo", "reward_funcs": ["contains", "length"], "reward_length": 30, "reference_column": "answer_fact",
+    "num_generations": 4, "max_completion_length": 12, "temperature": 1.5,
+}  # fmt: skip
+BY_STEPS = {"eval_strategy": "steps", "eval_steps": 2}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "sft": {},
+    "packing": {"method": {"type": "sft", "packing": True}, "training": {"max_length": 64}},
+    "packing-bfd-split": {
+        "method": {"type": "sft", "packing": True, "packing_strategy": "bfd_split"}, "training": {"max_length": 64},
+    },
+    "dpo": {"method": "dpo", "data": PAIRS},
+    "dpo-precomputed": {"method": {"type": "dpo", "precompute_ref_log_probs": True}, "data": PAIRS},
+    "reward": {"method": "reward", "data": PAIRS},
+    "kto": {"method": "kto", "data": VOTES},
+    "orpo": {"method": "orpo", "data": PAIRS},
+    "cpo": {"method": {"type": "cpo", "loss_type": "sigmoid", "cpo_alpha": 1.0}, "data": PAIRS},
+    "grpo": {"method": GRPO, "data": FACTS, "training": {"max_steps": 6, "eval_strategy": "no"}},
+    "grpo-iterations": {
+        "method": {**GRPO, "beta": 0.02, "num_iterations": 2}, "data": FACTS,
+        "training": {"max_steps": 6, "eval_strategy": "no"},
+    },
+    "group-by-length": {"training": {"train_sampling_strategy": "group_by_length"}},
+    "logging-3": {"training": {"logging_steps": 3, "num_train_epochs": 3}},
+    "best": {"training": {
+        **BY_STEPS, "save_strategy": "steps", "save_steps": 2, "load_best_model_at_end": True, "learning_rate": 0.02,
+    }},
+    "early": {"training": {
+        **BY_STEPS, "num_train_epochs": 8, "early_stopping_patience": 2, "learning_rate": 0.1,
+    }},
+    "cosine": {"training": {"lr_scheduler_type": "cosine", "warmup_steps": 2, "weight_decay": 0.1}},
+    "plateau": {"training": {
+        **BY_STEPS, "eval_steps": 1, "lr_scheduler_type": "reduce_lr_on_plateau", "learning_rate": 0.05,
+        "lr_scheduler_kwargs": {"patience": 0},
+    }},
+    "8bit": {"training": {"optim": "adamw_8bit"}},
+    "adafactor": {"training": {"optim": "adafactor"}},
+    "sgd": {"training": {"optim": "sgd"}},
+    "full": {"adapter": None},
+    "freeze": {"adapter": {"type": "freeze"}},
+    "adalora": {"adapter": {"type": "adalora", "init_r": 4, "target_r": 2, "tinit": 1, "tfinal": 1}},
+    "pissa": {"adapter": {"init_lora_weights": "pissa"}},
+    "dora": {"adapter": {"use_dora": True}},
+    "dropout": {"adapter": {"lora_dropout": 0.3}},
+    "lora-plus": {"adapter": {"loraplus_lr_ratio": 8}},
+    "nf4": {"model": {"quantization": "4-bit"}},
+    "checkpointing": {"training": {"gradient_checkpointing": True}},
+}  # fmt: skip
+QUICK = ("sft", "packing", "dpo", "reward")
+
+
+@pytest.mark.parametrize("kind", [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in KINDS])
+def test_broken_off_three_times_it_is_the_same_run(bench: Bench, kind: str) -> None:
+    config = bench.config(**KINDS[kind])
+    unbroken, _ = bench.run(config)
+    stops = (3,) if kind == "logging-3" else (1, 3, 4)
+    assert_same(bench.store, unbroken, bench.broken(config, stops))
