@@ -125,10 +125,11 @@ function draw({ solid = false } = {}) {
   const scale = frame(width, height, values);
   drawGrid(pen, scale, width, height);
   for (const curve of curves) drawCurve(pen, scale, curve);
+  for (const gap of run.gaps) drawGap(pen, scale.x(alongStep(gap.step)), height);
   for (const tick of run.ticks) {
-    const x = scale.x(alongStep(tick.step));
-    pen.fillStyle = colour("ink");
-    pen.fillRect(x - 1, height - MARGIN.bottom + 1, 2, 6);
+    const [x, here] = [scale.x(alongStep(tick.step)), tick.step === pointed];
+    pen.fillStyle = colour(here ? "pine" : "ink");
+    pen.fillRect(x - (here ? 2 : 1), height - MARGIN.bottom + 1, here ? 4 : 2, here ? 9 : 6);
   }
   if (run.status === "running") drawNow(pen, scale.x(along(last(run.rows))), height);
   ui.hit = { scale, rows: run.rows.filter((row) => along(row) !== null), curves };
@@ -149,6 +150,16 @@ function drawCurve(pen, scale, { name, colour: key, dashed, points, evals }) {
     pen.fill();
     pen.stroke();
   }
+}
+
+function drawGap(pen, x, height) { // here the run was resumed
+  pen.setLineDash([1, 3]);
+  pen.beginPath();
+  pen.moveTo(Math.round(x) + 0.5, MARGIN.top);
+  pen.lineTo(Math.round(x) + 0.5, height - MARGIN.bottom);
+  Object.assign(pen, { strokeStyle: colour("ink"), lineWidth: 1 });
+  pen.stroke();
+  pen.setLineDash([]);
 }
 
 function drawNow(pen, x, height) {
@@ -212,18 +223,44 @@ function read(row) {
   draw();
 }
 
+const REACH = 8; // pixels beside a checkpoint's tick that belong to it
+
+function tickAt(event) { // the step of the checkpoint under the pointer, else null
+  if (!ui.hit || !run.rows.length) return null;
+  const box = ui.canvas.getBoundingClientRect();
+  if (event.clientY - box.top < box.height - MARGIN.bottom - REACH) return null;
+  const far = ({ step }) => Math.abs(ui.hit.scale.x(alongStep(step)) - (event.clientX - box.left));
+  const near = run.ticks.reduce((best, tick) => (best && far(best) <= far(tick) ? best : tick), null);
+  return near && far(near) <= REACH ? near.step : null;
+}
+
+function point(step) {
+  if (step === pointed) return;
+  pointed = step;
+  ui.canvas.style.cursor = step === null ? "" : "pointer";
+  ui.canvas.title = step === null ? "" : say("open_checkpoint", { step });
+  draw();
+}
+
+function openTick(step) {
+  if (step !== null && step !== undefined) trigger("select", { run: run.id, step });
+}
+
 function listen() {
+  ui.canvas.addEventListener("click", (event) => openTick(tickAt(event)));
   ui.canvas.addEventListener("pointermove", (event) => {
     if (!ui.hit || !run.rows.length) return;
+    point(tickAt(event));
     const { scale, rows } = ui.hit;
     const x = event.clientX - ui.canvas.getBoundingClientRect().left;
     let best = rows[0];
     for (const row of rows) if (Math.abs(scale.x(along(row)) - x) < Math.abs(scale.x(along(best)) - x)) best = row;
     if (best !== hover) read(best);
   });
-  ui.canvas.addEventListener("pointerleave", () => read(null));
+  ui.canvas.addEventListener("pointerleave", () => { point(null); read(null); });
   ui.canvas.addEventListener("blur", () => read(null));
   ui.canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && hover) openTick(run.ticks.findLast((tick) => tick.step <= hover[STEP])?.step);
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!move || !run.rows.length) return;
     event.preventDefault();

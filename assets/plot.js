@@ -95,6 +95,7 @@ const nothing = () => ({
   eta: null, lines: {}, answered: [], sketched: false, gaps: [] });
 let run = nothing();
 let hover = null;
+let pointed = null; // the step of the checkpoint under the pointer
 let misses = 0;
 let polling = false;
 let waited = 0;
@@ -246,7 +247,7 @@ function legend() {
     ? Object.keys(lines).map((name, index) => [curveName(name), "tf-key-curve", PALETTE[index % PALETTE.length]])
     : [[view.smooth > 0 && say("smoothed"), "tf-key-smooth"], [say("raw"), "tf-key-raw"]];
   parts.push([evaluated && say("evaluation"), `tf-key-eval${lines ? " tf-key-any" : ""}`]);
-  parts.push([run.ticks.length && say("checkpoint"), "tf-key-tick"]);
+  parts.push([run.ticks.length && say("checkpoint"), "tf-key-tick"], [run.gaps.length && say("gap"), "tf-key-gap"]);
   const drawn = parts.filter(([text]) => text && run.rows.length);
   if (ui.readout.dataset.keys === String(drawn)) return;
   ui.readout.dataset.keys = String(drawn);
@@ -272,6 +273,7 @@ function lineText(entry) {
   if (kind === "started") {
     return say("lines.started", { steps: entry.total_steps, rows: entry.rows, device: entry.device });
   }
+  if (kind === "stopped" && !entry.adapter) return message; // abandoned, or all weights are kept
   if (ENDED.includes(kind)) {
     const kept = say(entry.adapter ? "lines.kept" : "lines.model_kept");
     return say(`lines.${kind}`, { step, message, kept, took: duration(entry.seconds) });

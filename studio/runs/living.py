@@ -5,12 +5,29 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.runs.events import EVENTS, TERMINAL, last_events
 from studio.runs.lock import LOCK, held
 
+if TYPE_CHECKING:
+    from studio.runs.store import RunRecord
+
 FRESH = 2.0  # seconds that an answer is good for
+
+
+def last_alive(runs: Iterable[RunRecord]) -> RunRecord | None:
+    """The run whose log grew last, which need not be the newest: an older one may have gone on."""
+
+    def grew(run: RunRecord) -> tuple[float, float]:
+        try:
+            return max((run.path / EVENTS).stat().st_mtime, run.created), run.created
+        except OSError:  # nothing is written yet
+            return run.created, run.created
+
+    return max(runs, key=grew, default=None)
 
 
 class LivingRuns:

@@ -133,7 +133,7 @@ def launch(
 
 def style_sheets() -> list[Path]:
     """Ours, then those of the living cards and of the Data tab."""
-    names = ("theme.css", "live.css", "data.css", "runs.css", "sweeps.css", "compare.css")
+    names = ("theme.css", "live.css", "data.css", "runs.css", "sweeps.css", "compare.css", "scrubber.css")
     return [path for name in names if (path := ASSETS / name).is_file()]
 
 

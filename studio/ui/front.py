@@ -14,7 +14,7 @@ from studio.settings import ASSETS
 from studio.ui.words import LANGUAGES, load_words
 
 # The sections that scripts read.
-SPOKEN = ("app", "tabs", "cards", "live", "train", "chat", "runs", "compare", "sweep", "notify")
+SPOKEN = ("app", "tabs", "cards", "live", "train", "chat", "runs", "compare", "scrub", "sweep", "notify")
 FIRST_PAINT = """<style>
 body{background:#f7f7f4!important;color:#1d2321}
 @media (prefers-color-scheme:dark){body:not(.light){background:#141816!important;color:#e7ebe8}}

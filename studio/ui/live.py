@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import StudioError
 from studio.runs.events import EVENTS, TERMINAL, parsed, read_events
+from studio.runs.living import last_alive
 from studio.runs.summaries import Summaries
 from studio.runs.summary import Summary, summed
 from studio.ui.answered import answers_at, steps_with_answers
@@ -46,7 +47,8 @@ class LiveRuns:
         self._store = store
         self._training = training
         self._others = others
-        self._newest: tuple[int, str | None] = (-1, None)
+        self._newest: tuple[object, str | None] = (None, None)
+        self._alive: str | None = None  # the run that was last seen in training
         self._records: dict[str, tuple[float, RunRecord]] = {}
         self._folders: dict[str, Path] = {}  # of runs that were opened: an id from outside is never a path
         self.summaries = Summaries(lambda: training() is not None)
@@ -98,24 +100,28 @@ class LiveRuns:
 
     def current(self, known: dict[str, Any] | None = None) -> str | None:
         """The run in training here; else the one a page already watches while it runs; else one that another process
-        trains; else the newest."""
+        trains; else the one that trained last."""
         training = self._training()
         if training:
+            self._alive = training
             return training
         known = known or {}
         if known.get("status") == "running" and isinstance(known.get("id"), str):
             return str(known["id"])
-        return next(iter(self._others()), None) or self._newest_run()
+        other = next(iter(self._others()), None)
+        self._alive = other or self._alive
+        return other or self._newest_run()
 
     def _newest_run(self) -> str | None:
-        """The newest run's id, looked up again only when the folder of runs has changed."""
+        """The id of the run whose log grew last, looked up again only when the folder of runs has changed, or another
+        run has trained."""
         try:
-            changed = Path(self._store.runs_dir).stat().st_mtime_ns
+            changed = Path(self._store.runs_dir).stat().st_mtime_ns, self._alive
         except OSError:
             return None
         if changed != self._newest[0]:
-            runs = self._store.list()
-            self._newest = (changed, runs[0].run_id if runs else None)
+            found = last_alive(self._store.list())
+            self._newest = (changed, found.run_id if found else None)
         return self._newest[1]
 
     def _record(self, run_id: str) -> RunRecord:

@@ -17,6 +17,7 @@ from studio.ui.page import Page
 from studio.ui.plots import live_plot, watch
 from studio.ui.runs_labels import LabelFields, fill_labels, label_fields, wire_labels
 from studio.ui.runs_table import Table, delete_runs, listed, runs_table, wire_table
+from studio.ui.scrubber import Scrubber, at, scrubber_card, wire_scrubber
 from studio.ui.sweeps import sweep_results
 from studio.ui.takeaway import life_card, take_away
 from studio.ui.words import say
@@ -42,11 +43,12 @@ class Parts:
     delete: Any
     note: Any
     plot: Any
+    scrubber: Scrubber
 
     def all(self) -> list[Any]:
         """What changes with the opened run."""
         buttons = [self.load, self.chat, self.duplicate, self.delete]
-        living = [self.opened, self.chosen, self.text, self.note, self.plot]
+        living = [self.opened, self.chosen, self.text, self.note, self.plot, self.scrubber.box]
         return [self.table.listing, *self.labels.all(), *buttons, *living]
 
 
@@ -73,10 +75,28 @@ def build(page: Page) -> None:
             )
         with page.living():
             plot = live_plot(page.refs["live-runs"], elem_id="runs-plot", run=None)
+            scrubber = scrubber_card(page)
             life_card(page, chosen)
     page.refs["sweep-results"] = sweep_results(page)
-    parts = Parts(table, labels, opened, chosen, text, load, chat, duplicate, delete, note, plot)
+    parts = Parts(table, labels, opened, chosen, text, load, chat, duplicate, delete, note, plot, scrubber)
+    _let_open(page, parts)
     page.later(lambda: _wire(page, parts))
+
+
+def _let_open(page: Page, parts: Parts) -> None:
+    """For the other tabs: what opens a run here, at one of its checkpoints."""
+
+    @guard
+    def open_run(run_id: str | None, step: int | None = None) -> dict[Component, Any]:
+        opened = _show(page.services, parts, run_id, force=True, step=step)
+        return {**opened, page.refs["tabs"]: gr.Tabs(selected="runs")}
+
+    @guard
+    def open_tick(event: gr.EventData) -> dict[Component, Any]:
+        step = event.step if isinstance(event.step, int) else None
+        return open_run(str(event.run), step)
+
+    page.refs |= {"open-run": open_run, "open-tick": open_tick, "open-run-outputs": [page.refs["tabs"], *parts.all()]}
 
 
 def _wire(page: Page, parts: Parts) -> None:
@@ -120,6 +140,8 @@ def _wire(page: Page, parts: Parts) -> None:
     parts.delete.click(delete, parts.chosen, shown, **quiet)
     listing.select(choose, None, shown, **quiet)
     page.refs["sweep-results"].select(choose, None, shown, **quiet)
+    wire_scrubber(page, parts.scrubber, show=lambda run_id: show(run_id, force=True), shown=shown)
+    parts.plot.select(page.refs["open-tick"], None, page.refs["open-run-outputs"], **quiet)
     parts.load.click(load, parts.chosen, [*page.draft.components(), parts.note], **quiet)
     parts.chat.click(page.refs["open-chat"], parts.chosen, [page.refs["tabs"], page.refs["chat-run"]], **quiet)
 
@@ -133,9 +155,10 @@ def copy_of(record: RunRecord) -> RunConfig:
 
 
 def _show(
-    services: Services, parts: Parts, chosen: str | None, *, force: bool = False, **more: Any
+    services: Services, parts: Parts, chosen: str | None, *, force: bool = False, step: int | None = None, **more: Any
 ) -> dict[Component, Any]:
-    """The list, and the run that is open: the chosen one, else the newest. `more` goes to the table."""
+    """The list, and the run that is open, at a checkpoint of it: the chosen one, else the newest. `more` goes to the
+    table."""
     runs = services.store.list()
     known = {run.run_id: run for run in runs}
     record = known.get(chosen or "") or next(iter(runs), None)
@@ -156,5 +179,6 @@ def _show(
             parts.load: gr.update(interactive=foreign is None),
             parts.duplicate: gr.update(interactive=foreign is None),
             parts.plot: watch(record.run_id),
+            parts.scrubber.box: at(record.run_id, step),
         }
     return answer

@@ -17,6 +17,7 @@ from studio.errors import StudioError
 from studio.section import details
 from studio.ui import ready
 from studio.ui.draft import Values
+from studio.ui.going_on import GoingOn, ends, goes_on, state_of, tell_place, wire_going_on
 from studio.ui.guard import guard, here
 from studio.ui.live import LiveRuns
 from studio.ui.page import Page
@@ -32,7 +33,6 @@ SIMPLE = (
     (("training", "per_device_train_batch_size"), ("training", "gradient_accumulation_steps")),
     (("training", "max_steps"), ("training", "seed")),
 )
-OUTCOMES = {"finished": "done", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}
 # The settings behind Advanced by what they are about; those that no group names follow in the last one.
 GROUPS = {
     "learning": ("lr_scheduler_type", "lr_scheduler_kwargs", "optim", "warmup_steps", "weight_decay", "max_grad_norm"),
@@ -57,10 +57,8 @@ def build(page: Page) -> None:
                 with gr.Column(elem_id="train-bar"):
                     with gr.Row(elem_classes=["actions"]):
                         start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
-                        stop = gr.Button(page.i18n("train.stop"), elem_id="stop", visible=False)
-                    with gr.Row(elem_classes=["actions"], visible=False, elem_id="train-done") as done:
-                        outcome = gr.Markdown("", elem_classes=["outcome"])
-                        compare = gr.Button(page.i18n("train.compare"), size="sm", elem_id="compare")
+                        buttons = ends(page)
+                    going_on = goes_on(page, **buttons)
             sweep_fold(page)
             queue = queue_card(page.services)
         with page.living():
@@ -72,8 +70,7 @@ def build(page: Page) -> None:
             plot = live_plot(runs, elem_id="train-plot")
     page.refs["live-runs"] = runs
     page.refs["start"] = start
-    parts = {"effect": effect, "card": card, "start": start, "stop": stop, "done": done, "outcome": outcome}
-    parts |= {"plot": plot, "compare": compare, "queue": queue}
+    parts = {"effect": effect, "card": card, "start": start, "going-on": going_on, "plot": plot, "queue": queue}
     page.later(lambda: _wire(page, knobs, parts=parts))
 
 
@@ -132,7 +129,8 @@ def _grouped() -> Iterator[tuple[str, list[str]]]:
 
 def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     services, quiet = page.services, {"show_progress": "hidden", "api_visibility": "private"}
-    card, start, stop, plot = parts["card"], parts["start"], parts["stop"], parts["plot"]
+    card, start, plot = parts["card"], parts["start"], parts["plot"]
+    going_on: GoingOn = parts["going-on"]
     starter = Starter(services)
     wire_queue(services, parts["queue"])
 
@@ -148,22 +146,16 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
     def begin(values: Values, request: gr.Request) -> dict[Component, Any]:
         config = page.draft.read(values)
         _refuse_changed(config, page)
-        _, place = starter.start(str(request.session_hash), config)
-        if place:
-            gr.Info(say(here(), "train.queue.added", place=place), title=say(here(), "train.queue.title"))
+        run_id, _ = starter.start(str(request.session_hash), config)
+        tell_place(services, run_id)
         return {plot: watch("current"), **_state(page, parts)}
-
-    @guard
-    def end() -> dict[Component, Any]:
-        services.worker.stop()
-        return {stop: gr.update(value=say(here(), "train.stopping"), interactive=False)}
 
     @guard
     def sync() -> dict[Component, Any]:
         return _state(page, parts)
 
     form = page.draft.components()
-    buttons = [start, stop, parts["done"], parts["outcome"], parts["compare"]]
+    buttons = [start, *going_on.all()]
     changes = [getattr(one, "blur", None) or one.change for one in knobs]
     changes += [one.submit for one in knobs if hasattr(one, "submit")]
     gr.on(
@@ -171,11 +163,9 @@ def _wire(page: Page, knobs: list[Component], *, parts: dict[str, Any]) -> None:
         check, form, [card, parts["effect"], start], trigger_mode="always_last", **quiet,
     )  # fmt: skip
     start.click(begin, form, [plot, *buttons], show_progress="hidden", api_name="train_start")
-    stop.click(end, None, [stop], queue=False, show_progress="hidden", api_name="train_stop")
     gr.on([plot.change, page.refs["tab-train"].select], sync, None, buttons, queue=False, **quiet)
-    parts["compare"].click(
-        page.refs["open-chat"], None, [page.refs["tabs"], page.refs["chat-run"]], queue=False, **quiet
-    )
+    plot.select(page.refs["open-tick"], None, page.refs["open-run-outputs"], **quiet)
+    wire_going_on(page, going_on, plot=plot, state=lambda: _state(page, parts), outputs=buttons)
 
 
 def _refuse_changed(config: RunConfig, page: Page) -> None:
@@ -215,15 +205,10 @@ def _state(page: Page, parts: dict[str, Any]) -> dict[Component, Any]:
     lang, services = here(), page.services
     run_id = services.worker.current
     running = run_id is not None and services.store.open(run_id).status == "running"
-    newest = None if running else next(iter(services.store.list()), None)
-    key = OUTCOMES.get(newest.status) if newest else None
     return {
         parts["start"]: gr.update(
             value=say(lang, "train.queue.add" if running else "train.start"),
             variant="secondary" if running else "primary",
         ),
-        parts["stop"]: gr.update(visible=running, interactive=True, value=say(lang, "train.stop")),
-        parts["done"]: gr.update(visible=key is not None),
-        parts["outcome"]: gr.update(value=say(lang, f"train.{key}") if key else ""),
-        parts["compare"]: gr.update(visible=bool(newest and newest.saved)),
+        **state_of(services, parts["going-on"]),
     }
