@@ -25,6 +25,8 @@ EVENTS = "events.jsonl"
 TERMINAL = frozenset({"finished", "stopped", "failed", "paused"})
 VOIDED = frozenset({"log", "evaluated", "sample", "checkpoint"})  # kinds that a resumed run can make void
 SUMMED = 2_097_152  # characters of new log after which its summary is brought up to date
+NO_LOG = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+TYPES = {"time": (float, int), "step": (int,), "total_steps": (int,), "metrics": (dict,), "message": (str,)}
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
@@ -121,7 +123,7 @@ def read_events(path: Path, offset: int = 0, *, limit: int | None = None) -> tup
         with path.open("rb") as file:
             file.seek(offset)
             chunk = file.read() if limit is None else file.read(limit)
-    except FileNotFoundError:
+    except NO_LOG:
         return [], offset
     end = chunk.rfind(b"\n") + 1
     events = [event for event in map(parsed, chunk[:end].splitlines()) if event is not None]
@@ -134,7 +136,7 @@ def events_of(path: Path, kind: str) -> list[Event]:
     try:
         with path.open("rb") as file:
             lines = [line for line in file if mark in line[:100] and line.endswith(b"\n")]
-    except FileNotFoundError:
+    except NO_LOG:
         return []
     return [event for event in map(parsed, lines) if event is not None and event["kind"] == kind]
 
@@ -155,12 +157,12 @@ def last_events(path: Path, *, window: int = 65_536) -> list[Event]:
     """The events in the last `window` bytes, or in more where one line is longer: enough for a run's status."""
     try:
         size = path.stat().st_size
-    except FileNotFoundError:
+        start = max(0, size - window)
+        with path.open("rb") as file:
+            file.seek(start)
+            chunk = file.read()
+    except NO_LOG:
         return []
-    start = max(0, size - window)
-    with path.open("rb") as file:
-        file.seek(start)
-        chunk = file.read()
     lines = chunk[: chunk.rfind(b"\n") + 1].splitlines()
     found = [event for event in map(parsed, lines[1:] if start else lines) if event is not None]
     return found if found or not start else last_events(path, window=window * 16)
@@ -173,12 +175,20 @@ def _last_time(path: Path) -> float:
 
 
 def parsed(line: bytes) -> Event | None:
-    """One line, or None for a torn one (a machine that lost power leaves such a line in mid-file)."""
+    """One line, or None for a torn one (a machine that lost power leaves such a line in mid-file).
+
+    What everybody reckons with is what it should be, or is not there.
+    """
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and "kind" in event else None
+    if not isinstance(event, dict) or type(event.get("kind")) is not str:
+        return None
+    for name, kinds in TYPES.items():
+        if name in event and type(event[name]) not in kinds:
+            del event[name]
+    return event
 
 
 def _plain(value: Any) -> Any:

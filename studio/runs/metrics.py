@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from studio.runs.events import EVENTS, Event
+from studio.runs.events import EVENTS, NO_LOG, Event, parsed
 from studio.runs.store import RunRecord
 
 Row = dict[str, Any]
@@ -63,7 +63,7 @@ def kept(
     at, here = 0, offset
     try:
         file = path.open("rb")
-    except FileNotFoundError:
+    except NO_LOG:
         return
     with file:
         file.seek(offset)
@@ -72,7 +72,7 @@ def kept(
             start = line.find(KIND, 0, 100)
             if not line.startswith(marks, start) or not line.endswith(b"\n"):
                 continue
-            event = _parsed(line)
+            event = parsed(line)
             while at < len(resumes) and here > resumes[at][0]:
                 at += 1
             if event is not None and (at == len(resumes) or _step(event) <= limits[at]):
@@ -84,7 +84,7 @@ def resumes_of(path: Path, offset: int = 0) -> tuple[list[Resumed], int]:
     found: list[Resumed] = []
     try:
         file = path.open("rb")
-    except FileNotFoundError:
+    except NO_LOG:
         return found, offset
     with file:
         if file.seek(0, 2) <= offset:
@@ -94,7 +94,7 @@ def resumes_of(path: Path, offset: int = 0) -> tuple[list[Resumed], int]:
             at = log.find(KIND + b'resumed"', offset, whole)
             while at >= 0:
                 start, end = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
-                event = _parsed(log[start:end])
+                event = parsed(log[start:end])
                 if event is not None and event["kind"] == "resumed":
                     found.append((start, _step(event)))
                 at = log.find(KIND + b'resumed"', end, whole)
@@ -174,11 +174,3 @@ def is_number(value: object) -> bool:
 def _step(event: Event) -> int:
     step = event.get("step")
     return step if isinstance(step, int) and not isinstance(step, bool) else 0
-
-
-def _parsed(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("kind"), str) else None

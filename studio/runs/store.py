@@ -34,6 +34,7 @@ from studio.runs.usage import Usage
 
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 STOP, ADAPTER, MODEL, CHECKPOINTS = "stop", "adapter", "model", "checkpoints"
+ID = re.compile(r"[A-Za-z0-9][\w.\-]*")  # of a run
 GRACE = 20.0  # seconds between making a run's directory and taking its lock
 WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 
@@ -132,7 +133,13 @@ class RunRecord:
         return build(read_yaml(self.path / RUN_YAML), name=str(self.path / RUN_YAML))
 
     def yaml_text(self) -> str:
-        return (self.path / RUN_YAML).read_text(encoding="utf-8")
+        """The file as it is; what is no text in it is shown as such."""
+        try:
+            return (self.path / RUN_YAML).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise ConfigError(
+                "Cannot read {file}: {reason}.", file=self.path / RUN_YAML, reason=error.strerror or error
+            ) from error
 
     def events(self, offset: int = 0) -> tuple[list[Event], int]:
         return read_events(self.path / EVENTS, offset)
@@ -188,7 +195,7 @@ class RunStore:
     def list(self) -> list[RunRecord]:
         """Every run, newest first. A folder without a readable run.yaml is shown as failed, not hidden."""
         try:
-            folders = [one for one in self.runs_dir.iterdir() if one.name[0] != "."]
+            folders = [one for one in self.runs_dir.iterdir() if ID.fullmatch(one.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         waiting = self._waiting()
@@ -200,7 +207,7 @@ class RunStore:
     def open(self, run_id: str) -> RunRecord:
         """One run by its id (never a path)."""
         folder = self.runs_dir / run_id
-        plain = re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) and folder.parent == self.runs_dir
+        plain = ID.fullmatch(run_id) and folder.parent == self.runs_dir
         record = self._read(folder, self._waiting()) if plain else None
         if record is None:
             raise WorkspaceError(
@@ -296,6 +303,6 @@ def _status(folder: Path, last: str | None) -> Status:
     if last in TERMINAL:
         return cast(Status, last)
     if not (folder / LOCK).exists():
-        fresh = time.time() - (folder / RUN_YAML).stat().st_mtime < GRACE
+        fresh = abs(time.time() - (folder / RUN_YAML).stat().st_mtime) < GRACE  # also where the clock was set back
         return "running" if fresh and last is None else "interrupted"
     return "running" if held(folder) else "interrupted"
