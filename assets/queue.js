@@ -51,9 +51,14 @@ function draw() {
 
 async function read(status) {
   if (status.queue === mark) return;
-  mark = status.queue;
+  const asked = mark = status.queue;
   const found = await server.queue();
-  if (!found) { mark = null; return; } // gradio's client swallows a failed call: the next status asks again
+  if (asked !== mark) return; // a later answer is on its way, or there already
+  if (!found) { // gradio's client swallows a failed call
+    mark = null;
+    setTimeout(() => element.isConnected && mark === null && read(window.TUNEFORK.status), 2000);
+    return;
+  }
   rows = found;
   draw();
 }

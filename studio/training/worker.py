@@ -18,6 +18,7 @@ from studio.runs.queue import Move, RunQueue, Waiting
 from studio.runs.stopping import StopKind, ask_to_stop, forget_stop
 from studio.runs.store import RunStore, hold
 from studio.settings import Settings
+from studio.training.failure import explain
 from studio.training.going_on import resume_of
 
 logger = logging.getLogger(__name__)
@@ -200,12 +201,10 @@ class Worker:
             record = self._store.open(entry.run_id)
             config = record.config()
             resume = resume_of(record, step=entry.step, held=True) if entry.action == "resume" else None
-        except (ImportError, StudioError) as error:
+        except Exception as error:
             logger.exception("%s cannot start", entry.run_id)
+            told = StudioError(NO_LIBRARY, problem=error) if isinstance(error, ImportError) else explain(error)
             with EventLog(run_dir) as log:
-                if isinstance(error, StudioError):
-                    log.tell("failed", error.template, error.details)
-                else:
-                    log.tell("failed", NO_LIBRARY, {"problem": error})
+                log.tell("failed", told.template, told.details)
             return
         train(config, run_dir, self._slot, settings=self._settings, resume=resume)

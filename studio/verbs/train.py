@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from studio.errors import ConfigError, StudioError
 from studio.flags import add_settings, read_changes, read_config
+from studio.runs.queue import RunQueue
 from studio.runs.stopping import ask_to_stop
 from studio.runs.store import RunStore
 from studio.settings import Settings
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         run_dir, resume = _begin(arguments, store, settings)
         config = store.open(run_dir.name).config() if resume else read_config(arguments)
+        RunQueue(settings.runs_dir).remove(run_dir.name)  # a page's server need not train it again
         print(f"run {run_dir.name}", file=sys.stderr)
         with interrupt_stops(run_dir) as interrupted:
             try:

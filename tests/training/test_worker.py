@@ -74,6 +74,23 @@ def test_one_run_trains_and_the_others_wait_their_turn(store: RunStore, worker: 
     assert began[first] < began[fourth] < began[fifth] and worker.queue.entries() == ()
 
 
+def test_a_run_goes_on_when_its_turn_comes(store: RunStore, worker: Worker) -> None:
+    first = worker.start(config_of(60, save_strategy="steps", save_steps=3))
+    until_it_logs(store, first)
+    worker.stop(first, kind="pause")
+    assert worker.join(60) and store.open(first).status == "paused"
+    reached = store.open(first).steps
+    second = worker.start(config_of(5000))
+    assert worker.resume(first) == first
+    assert worker.queue.entries() == (Waiting(first, "resume"),) and store.open(first).status == "queued"
+    assert worker.cancel(first) and store.open(first).status == "paused", "what it was before it waited"
+    worker.resume(first)
+    worker.stop(second)
+    assert worker.join(90) and store.open(first).status == "finished"
+    resumed = [event for event in store.open(first).events()[0] if event["kind"] == "resumed"]
+    assert [event["step"] for event in resumed] == [reached] and store.open(first).steps == 60
+
+
 def test_a_failed_run_does_not_hold_up_the_queue(store: RunStore, worker: Worker) -> None:
     bad = build({"data": {"source": "no-such-file.jsonl"}, "training": {"max_steps": 1}})
     broken = store.create(config_of())
