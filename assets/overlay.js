@@ -13,7 +13,7 @@ const view = { axis: "step", figure: "loss", log: false, smooth: 0.9, ...remembe
 const state = { figures: [], runs: [], picked: [], hover: null, hit: null, asking: false, misses: 0 };
 const ui = {
   canvas: make("canvas"), figure: make("select", "tf-select"), smooth: make("input"), smoothed: make("output"),
-  readout: make("p", "tf-readout"), empty: make("div", "tf-plot-empty"), offline: make("p", "tf-offline tf-gone", live("offline")),
+  readout: make("p", "tf-readout"), most: make("p", "tf-hint tf-gone"), empty: make("div", "tf-plot-empty"), offline: make("p", "tf-offline tf-gone", live("offline")),
 };
 const keep = () => localStorage.setItem("tunefork_overlay", JSON.stringify(view));
 
@@ -47,7 +47,7 @@ function build() {
   ui.canvas.tabIndex = 0;
   ui.readout.setAttribute("aria-live", "polite");
   const head = put(make("div", "tf-plot-tools"), put(make("div", "tf-overlay-head"), make("h3", "", say("title")), ui.figure), right);
-  root.replaceChildren(head, put(make("div", "tf-canvas"), ui.canvas, ui.empty), ui.readout, ui.offline);
+  root.replaceChildren(head, put(make("div", "tf-canvas"), ui.canvas, ui.empty), ui.readout, ui.most, ui.offline);
   listen();
 }
 
@@ -100,7 +100,10 @@ async function ask() {
 }
 
 function follow() {
-  try { state.picked = JSON.parse(props.value).runs ?? []; } catch { state.picked = []; }
+  const told = props.value ? JSON.parse(props.value) : {};
+  state.picked = told.runs ?? [];
+  show(ui.most, told.all > state.picked.length);
+  ui.most.textContent = say("most", { shown: state.picked.length, all: told.all });
   state.runs = state.runs.filter((run) => state.picked.includes(run.id));
   ask();
 }

@@ -18,13 +18,8 @@ def keep_data_report(run_dir: Path, told: dict[str, Any]) -> None:
 
 def data_report(run_dir: Path) -> dict[str, Any] | None:
     """None where the run has kept none, or what is there is no report."""
-    return read_json(run_dir / DATA_REPORT)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A small JSON object; None where there is none."""
     try:
-        told = json.loads(path.read_bytes())
+        told = json.loads((run_dir / DATA_REPORT).read_bytes())
     except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) else None

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from studio.runs.data_report import data_report, read_json
+from studio.runs.data_report import data_report
 from studio.runs.difference import started
 from studio.runs.drawing import figure, picture
 from studio.runs.events import EVENTS, Event
 from studio.runs.metrics import evaluations, kept
+from studio.runs.origin import read_origin
 from studio.runs.series import Series
 from studio.runs.store import RunRecord
 from studio.runs.track import finite
@@ -28,7 +29,6 @@ SAMPLE_SIDES = ("reference", "base", "policy")
 FIRST = ("loss", "mean_token_accuracy")
 EVEN = frozenset({"learning_rate", "memory_bytes"})  # what needs no smoothing
 ENDS = ("finished", "stopped", "failed", "paused")
-ORIGIN = "origin.json"  # where a branch, a copy or a run of a sweep came from
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -104,11 +104,10 @@ def _head(record: RunRecord, words: Words) -> str:
 def _labels(record: RunRecord, words: Words) -> str:
     """Where the run came from, its tags, and what somebody wrote about it."""
     parts = [words("tags", tags=", ".join(record.tags))] if record.tags else []
-    origin = read_json(record.path / ORIGIN)
-    if origin and isinstance(origin.get("run_id"), str):
-        step = origin.get("step")
-        key = "came_from" if step is None else "came_from_step"
-        parts.append(words(key, run=origin["run_id"], step=_cell(step)))
+    origin = read_origin(record.path)
+    if origin is not None and origin.run_id is not None:
+        key = "came_from" if origin.step is None else "came_from_step"
+        parts.append(words(key, run=origin.run_id, step=_cell(origin.step)))
     notes = f'<p class="notes">{escape(record.notes)}</p>' if record.notes else ""
     return (f'<p class="dim">{" · ".join(parts)}</p>' if parts else "") + notes
 

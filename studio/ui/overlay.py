@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -49,7 +49,7 @@ class Overlays:
         figure = figure[:LONGEST] if isinstance(figure, str) and figure else "loss"
         known = known if isinstance(known, dict) else {}
         found, names = [], dict[str, None]()
-        for run_id in picked(given.get("runs")):
+        for run_id in picked(given.get("runs"))[:MOST_RUNS]:
             try:
                 record = self._store.open(run_id)
             except StudioError:
@@ -87,7 +87,7 @@ def picked(value: object) -> list[str]:
             return []
     if not isinstance(value, list):
         return []
-    return list(dict.fromkeys(one for one in value if isinstance(one, str) and len(one) < LONGEST))[:MOST_RUNS]
+    return list(dict.fromkeys(one for one in value if isinstance(one, str) and len(one) < LONGEST))
 
 
 def overlay_card(page: Page) -> None:
@@ -125,7 +125,7 @@ def overlay_card(page: Page) -> None:
         return {
             cards: gr.update(visible=len(runs) > 1),
             plot: shown(runs),
-            table: difference(here(), page.services.store, runs),
+            table: difference(here(), page.services.store, runs[:MOST_RUNS]),
         }
 
     page.later(
@@ -133,9 +133,9 @@ def overlay_card(page: Page) -> None:
     )
 
 
-def shown(runs: Iterable[str]) -> str:
-    """The plot's value: which runs. Never twice the same text."""
-    return as_value({"runs": list(runs), "asked": time.time()})
+def shown(runs: Sequence[str]) -> str:
+    """The plot's value: which runs of how many that are picked. Never twice the same text."""
+    return as_value({"runs": list(runs[:MOST_RUNS]), "all": len(runs), "asked": time.time()})
 
 
 def difference(lang: Language, store: RunStore, runs: list[str]) -> str:

@@ -71,7 +71,9 @@ def test_a_strange_request_is_answered_and_never_raises(store: RunStore, asked: 
 
 def test_picked_runs_are_few_and_each_once() -> None:
     assert picked(json.dumps(["a", "b", "a", 3, None])) == ["a", "b"]
-    assert len(picked([f"run-{number}" for number in range(100)])) == MOST_RUNS
+    many = [f"run-{number}" for number in range(100)]
+    told = json.loads(shown(picked(many)))
+    assert (len(told["runs"]), told["all"]) == (MOST_RUNS, 100)
     assert picked("") == picked("{}") == picked("nonsense") == []
     assert shown(["a"]) != shown(["a"])
 
