@@ -204,3 +204,57 @@ def test_a_quiet_run_costs_two_bytes_a_poll(studio: Any, chromium: Any) -> None:
     assert bodies
     assert set(bodies) == {b"{}"}
     assert len(bodies) <= 3
+
+
+def test_a_run_that_goes_on_from_an_earlier_step_is_drawn_anew(studio: Any, chromium: Any) -> None:
+    url, store = studio
+    folder, log = write_run(store, name="going on", steps=20, total=40)
+
+    def badge(text: str) -> None:
+        page.wait_for_function(
+            f"document.querySelector('#train-plot .tf-badge').textContent === {text!r}", timeout=15_000
+        )
+
+    with hold(folder), log:
+        page = visit(chromium, url, "train")
+        badge("running · step 20 of 40")
+        log.write("paused", 20, message="paused", adapter=False)
+        badge("paused at step 20")
+        assert "paused at step 20; it can go on" in page.locator("#train-plot .tf-log").inner_text()
+        log.write("resumed", 10, path="checkpoints/checkpoint-10", total_steps=60)
+        add_step(log, 11, 60)
+        badge("running · step 11 of 60")
+        said = page.locator("#train-plot .tf-log").inner_text()
+        assert "goes on from step 10" in said and "step 11 loss" in said and "step 12 loss" not in said
+        log.write("finished", 11, message="done", seconds=3, adapter=True)
+        badge("finished · 11 steps")
+    assert page.faults == []
+
+
+def test_a_long_run_is_a_sample_at_first_and_then_whole(
+    studio: Any, chromium: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, store = studio
+    monkeypatch.setattr("studio.runs.summaries.AT_ONCE", 200_000)
+    _, log = write_run(store, name="long", steps=30_000, total=30_000)
+    with log:
+        log.write("finished", 30_000, message="done", seconds=71, adapter=False)
+    page = visit(chromium, url, "train")
+    page.evaluate("""() => {
+      window.slow = [];
+      new PerformanceObserver((list) => list.getEntries().forEach((one) => window.slow.push(one.duration)))
+        .observe({ type: "longtask" });
+    }""")
+    wait_for_step(page, 30_000)
+    page.wait_for_function("document.querySelector('#train-plot .tf-line-finished') !== null")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#train-plot .tf-hint')].every((one) => one.classList.contains('tf-gone'))",
+        timeout=60_000,
+    )
+    assert page.locator("#train-plot .tf-run-name").inner_text() == "long" and ink(page)[0] > 2000
+    page.locator("#train-plot canvas").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator("#train-plot .tf-readout").inner_text().startswith("step 29995")
+    assert max(page.evaluate("window.slow"), default=0) < 500
+    assert page.faults == []
