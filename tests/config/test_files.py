@@ -141,7 +141,9 @@ def test_names_are_those_of_the_installed_libraries() -> None:
     ours = RunConfig()
     trainer = {field.name for field in fields(SFTConfig)}
     of_a_callback = set(signature(EarlyStoppingCallback).parameters)
-    assert set(type(ours.training).model_fields) - {"extra"} <= trainer | of_a_callback
+    of_our_keeper = {"extra", "save_minutes", "on_divergence", "spike_factor"}
+    assert set(type(ours.training).model_fields) - of_our_keeper <= trainer | of_a_callback
+    assert set(type(ours.tracking).model_fields) <= trainer
     assert set(type(ours.method).model_fields) - {"type"} <= trainer
     of_ours = {"type", "adapter_name_or_path", "loraplus_lr_ratio"}
     for kind in ADAPTERS.values():
