@@ -44,9 +44,7 @@ class Bin:
     def delete(self, run_id: str) -> str:
         """Put a run into the bin; returns its entry. BusyError while it is being trained or waits for its turn."""
         self._store.open(run_id)
-        with FileLock(
-            self._store.runs_dir / MOVING, timeout=20
-        ):  # taking a lock makes the folder it lies in
+        with FileLock(self._store.runs_dir / MOVING, timeout=20):  # taking a lock makes the folder it lies in
             record = self._store.open(run_id)
             if record.status in ALIVE:
                 raise _busy(record)

@@ -86,4 +86,5 @@ def wire_labels(page: Page, fields: LabelFields, *, chosen: Any, listing: Any, r
 
     gr.on([fields.name.blur, fields.name.submit], call_it, [chosen, fields.name], [fields.name, listing], **quiet)
     fields.notes.blur(note, [chosen, fields.notes], [fields.notes, listing], **quiet)
-    fields.tags.input(tag, [chosen, fields.tags], [fields.tags, listing], **quiet)
+    # A tag of one's own fires no `input`; `change` fires for a filled field too, whose tags are the run's already.
+    fields.tags.change(tag, [chosen, fields.tags], [fields.tags, listing], **quiet)
