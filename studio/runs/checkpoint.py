@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def read(folder: Path, *, without: Collection[str] = ()) -> Checkpoint:
         raise WorkspaceError(
             "The checkpoint {folder} was written by another version of Tunefork. Go on with that one.", folder=folder
         )
-    there = {str(one.relative_to(folder).as_posix()): one for one in folder.rglob("*") if not one.is_dir()}
+    there = dict(_content(folder))
     there.pop(MANIFEST, None)
     for name in there:
         if name not in files:
@@ -129,9 +129,9 @@ def read(folder: Path, *, without: Collection[str] = ()) -> Checkpoint:
         path = there.get(name)
         if name.partition(".")[0] in without:
             continue
-        if path is None or path.is_symlink() or path.stat().st_size != one.get("bytes"):
+        if path is None or path.is_symlink() or path.stat(follow_symlinks=False).st_size != one.get("bytes"):
             what = "missing" if path is None else "not as long as it was written"
-            raise _damaged(folder, name, what)
+            raise damaged(folder, name, what)
     size = sum(int(one["bytes"]) for one in files.values())
     return Checkpoint(path=folder, step=step, time=told, bytes=size, facts=dict(data.get("facts") or {}), files=files)
 
@@ -140,7 +140,25 @@ def verify(checkpoint: Checkpoint, *, without: Collection[str] = ()) -> None:
     """Every file's content against its hash; a sentence that names the first that is another."""
     for name, one in checkpoint.files.items():
         if name.partition(".")[0] not in without and _sha256(checkpoint.path / name) != one.get("sha256"):
-            raise _damaged(checkpoint.path, name, "not what was written")
+            raise damaged(checkpoint.path, name, "not what was written")
+
+
+def damaged(folder: Path, name: str, what: str) -> WorkspaceError:
+    """The sentence for a file that is not as the manifest has it."""
+    if name.partition(".")[0] == OPTIMIZER:
+        return WorkspaceError(
+            "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one, or with a fresh optimizer: "
+            "`--despite optimizer`.",
+            folder=folder,
+            file=name,
+            what=what,
+        )
+    return WorkspaceError(
+        "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one.",
+        folder=folder,
+        file=name,
+        what=what,
+    )
 
 
 def write(run_dir: Path, step: int, fill: Callable[[Path], None], *, facts: dict[str, Any]) -> Checkpoint:
@@ -224,22 +242,14 @@ def _folders(run_dir: Path) -> list[Path]:
         return []
 
 
-def _damaged(folder: Path, name: str, what: str) -> WorkspaceError:
-    """The sentence for a file that is not as the manifest has it."""
-    if name.partition(".")[0] == OPTIMIZER:
-        return WorkspaceError(
-            "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one, or with a fresh optimizer: "
-            "`--despite optimizer`.",
-            folder=folder,
-            file=name,
-            what=what,
-        )
-    return WorkspaceError(
-        "The checkpoint {folder} is damaged: {file} is {what}. Go on from another one.",
-        folder=folder,
-        file=name,
-        what=what,
-    )
+def _content(folder: Path | str, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Whatever is no folder below a folder, by its name from there on. Links are not followed."""
+    with os.scandir(folder) as found:
+        for one in found:
+            if one.is_dir(follow_symlinks=False):
+                yield from _content(one.path, f"{prefix}{one.name}/")
+            else:
+                yield f"{prefix}{one.name}", one
 
 
 def _sha256(path: Path) -> str:

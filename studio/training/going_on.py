@@ -144,7 +144,7 @@ def go_back(
         "The run goes back to step {step} with {share} of the learning rate.",
         {"step": last.step, "share": f"{slower:g}"},
     )
-    return Resume(checkpoint=last, slower=slower)
+    return Resume(checkpoint=last, slower=slower, changed=settings_changed(last, config))
 
 
 def last_words(kind: StopKind | None, steps: int, *, best: int | None) -> tuple[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from studio.errors import RunFailed, WorkspaceError
 from studio.runs.checkpoint import Checkpoint, read, verify
 from studio.training.keeper import SUMS, TRAINED, Keeper, patient
 from studio.training.random_state import loader_state, random_state, set_loader_state, set_random_state
-from studio.training.state_file import load_state
+from studio.training.state_file import load_state, load_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -230,9 +231,8 @@ def kept(trainer: Trainer, keeper: Keeper, *, resume: Resume | None, adapter: Ad
 def load_trained(model: nn.Module, folder: Path) -> None:
     """Everything that is trained as the checkpoint has it; a sentence where it does not fit."""
     import torch
-    from safetensors.torch import load_file
 
-    values = load_file(folder / f"{TRAINED}.safetensors")
+    values = load_tensors(folder / f"{TRAINED}.safetensors")
     there = {name: one for name, one in model.named_parameters() if one.requires_grad}
     fits = there.keys() == values.keys() and all(one.shape == values[name].shape for name, one in there.items())
     if not fits:
@@ -261,8 +261,9 @@ def _load_optimizer(trainer: Any, folder: Path, resume: Resume) -> None:
         return
     for at, (group, new) in enumerate(zip(optimizer.param_groups, fresh, strict=True)):
         rate, before = float(new.get("initial_lr", new["lr"])), float(group.get("initial_lr", group["lr"]))
-        if resume.slower != 1.0:
-            rate = before * resume.slower
+        if "training.learning_rate" not in resume.changed:
+            rate = before  # which may be lower than the file's, after the run went back
+        rate *= resume.slower
         now = float(group["lr"]) * rate / before if before else rate
         group.update({key: value for key, value in new.items() if key != "lr"})
         if hasattr(schedule, "lr_lambdas"):
@@ -278,7 +279,7 @@ def _let_skipped_know_their_size() -> None:
     from accelerate.data_loader import SkipBatchSampler
 
     for name in ("batch_size", "num_processes", "split_batches"):
-        setattr(SkipBatchSampler, name, property(lambda self, name=name: getattr(self.batch_sampler, name)))
+        setattr(SkipBatchSampler, name, property(attrgetter(f"batch_sampler.{name}")))
 
 
 def _straighten_state(trainer: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import RunFailed
+from studio.runs.checkpoint import damaged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +30,25 @@ def save_state(folder: Path, name: str, state: Any) -> None:
 
 
 def load_state(folder: Path, name: str) -> Any:
-    """What `save_state` wrote, with its tensors on the CPU."""
+    """What `save_state` wrote, with its tensors on the CPU; a sentence where the files are anything else."""
+    shape, weights = folder / f"{name}.json", folder / f"{name}.safetensors"
+    tensors = load_tensors(weights) if weights.is_file() else {}
+    try:
+        return _put_together(json.loads(shape.read_text(encoding="utf-8")), tensors)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(folder, shape.name, "not what a checkpoint holds") from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """A checkpoint's file of tensors by name; a sentence where it is anything else."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    weights = folder / f"{name}.safetensors"
-    tensors = load_file(weights) if weights.is_file() else {}
-    return _put_together(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise damaged(path.parent, path.name, "not what a checkpoint holds") from error
+    return found
 
 
 def _taken_apart(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
