@@ -141,6 +141,19 @@ def events_of(path: Path, kind: str) -> list[Event]:
     return [event for event in map(parsed, lines) if event is not None and event["kind"] == kind]
 
 
+def first_event(path: Path, kind: str, *, before: str = "log") -> Event | None:
+    """The first event of a kind, looked for up to the first one of kind `before`."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                event = parsed(line) if line.endswith(b"\n") else None
+                if event is not None and event["kind"] in (kind, before):
+                    return event if event["kind"] == kind else None
+    except FileNotFoundError:
+        pass
+    return None
+
+
 def in_force(events: Iterable[Event]) -> list[Event]:
     """The events that still hold: without those of later steps than the one that the run went on from."""
     found, limit = list[Event](), math.inf

@@ -21,12 +21,11 @@ from studio.config.model import STARTER
 from studio.errors import ConfigError
 from studio.methods import METHODS
 from studio.runs.disk import write_whole
-from studio.runs.events import EVENTS, TERMINAL, Event, last_events, read_events
+from studio.runs.events import EVENTS, TERMINAL, Event, first_event, last_events
 
 RUN_YAML, INDEX = "run.yaml", ".index.json"
 UNREAD = "?"  # what a run's file does not tell
 ASIDE = frozenset({"warning"})  # may come after the end, as that a webhook was not told
-HEAD = 65_536  # bytes in which a run's `started` event is looked for
 Signature = tuple[int, ...]
 
 
@@ -94,8 +93,7 @@ def signature_of(folder: Path) -> Signature:
 def read_facts(folder: Path) -> Facts:
     """Read both files; a run.yaml that cannot be used is told in `problem`, never raised."""
     tail = _in_force(last_events(folder / EVENTS))
-    head, _ = read_events(folder / EVENTS, limit=HEAD)
-    started: Event = next((event for event in head if event["kind"] == "started"), {"kind": "started"})
+    started = first_event(folder / EVENTS, "started") or {"kind": "started"}
     totals = [event["total_steps"] for event in (started, *tail) if event.get("total_steps") is not None]
     failed = next((event for event in tail if event["kind"] == "failed"), None)
     told, problem = {"name": folder.name, "method": UNREAD, "model": UNREAD, "data": UNREAD}, None

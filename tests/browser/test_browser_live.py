@@ -255,6 +255,6 @@ def test_a_long_run_is_a_sample_at_first_and_then_whole(
     page.locator("#train-plot canvas").first.focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    assert page.locator("#train-plot .tf-readout").inner_text().startswith("step 29995")
+    assert page.locator("#train-plot .tf-readout").inner_text().startswith("step 29996")
     assert max(page.evaluate("window.slow"), default=0) < 500
     assert page.faults == []

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from studio.runs.events import EVENTS, EventLog, in_force, last_events, parsed
+from studio.config import RunConfig
+from studio.runs import RunStore
+from studio.runs.events import EVENTS, EventLog, first_event, in_force, last_events, parsed
 from studio.runs.summaries import Summaries
 from studio.runs.summary import FIGURES, LOSS, SERIES, SUMMARY, TAIL, Summary, keep, load, sketch, summed
 from studio.runs.track import Track
@@ -247,6 +249,20 @@ def test_events_in_force_leave_out_what_a_resumed_run_wrote_anew() -> None:
     kept = in_force(events)
     assert kept == [log(1), log(9, "warning"), log(1, "resumed"), log(2), log(2, "resumed")]
     assert in_force(kept) == kept and in_force([]) == []
+
+
+def test_a_run_tells_its_total_however_much_it_warned_before(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    folder = store.create(RunConfig())
+    with EventLog(folder) as log:
+        for _ in range(1000):
+            log.write("warning", message="x" * 200)
+        log.write("started", 0, total_steps=77)
+        for step in range(1, 1500):
+            log.write("log", step, loss=1.0)
+    record = store.open(folder.name)
+    assert (record.steps, record.total_steps) == (1499, 77)
+    assert first_event(folder / EVENTS, "finished") is None and first_event(tmp_path / EVENTS, "log") is None
 
 
 def test_a_last_line_longer_than_the_window_is_found(tmp_path: Path) -> None:
