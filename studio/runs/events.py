@@ -154,6 +154,24 @@ def first_event(path: Path, kind: str, *, before: str = "log") -> Event | None:
     return None
 
 
+def last_event(path: Path, kind: str, *, within: int = 33_554_432) -> Event | None:
+    """The last event of a kind in the last `within` bytes, the others not read as JSON."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, 2) - within)
+            file.seek(start)
+            log = file.read()
+    except FileNotFoundError:
+        return None
+    at = len(log)
+    while (at := log.rfind(f'"kind": "{kind}"'.encode(), 0, at)) >= 0:
+        end = log.find(b"\n", at)
+        event = parsed(log[log.rfind(b"\n", 0, at) + 1 : end]) if end >= 0 else None
+        if event is not None and event["kind"] == kind:
+            return event
+    return None
+
+
 def in_force(events: Iterable[Event]) -> list[Event]:
     """The events that still hold: without those of later steps than the one that the run went on from."""
     found, limit = list[Event](), math.inf

@@ -21,7 +21,7 @@ from studio.config.model import STARTER
 from studio.errors import ConfigError
 from studio.methods import METHODS
 from studio.runs.disk import write_whole
-from studio.runs.events import EVENTS, TERMINAL, Event, first_event, last_events
+from studio.runs.events import EVENTS, TERMINAL, Event, first_event, last_event, last_events
 
 RUN_YAML, INDEX = "run.yaml", ".index.json"
 UNREAD = "?"  # what a run's file does not tell
@@ -94,7 +94,8 @@ def read_facts(folder: Path) -> Facts:
     """Read both files; a run.yaml that cannot be used is told in `problem`, never raised."""
     tail = _in_force(last_events(folder / EVENTS))
     started = first_event(folder / EVENTS, "started") or {"kind": "started"}
-    totals = [event["total_steps"] for event in (started, *tail) if event.get("total_steps") is not None]
+    resumed = last_event(folder / EVENTS, "resumed") or {"kind": "resumed"}  # a run that goes on may have more steps
+    totals = [event["total_steps"] for event in (started, resumed, *tail) if event.get("total_steps") is not None]
     failed = next((event for event in tail if event["kind"] == "failed"), None)
     told, problem = {"name": folder.name, "method": UNREAD, "model": UNREAD, "data": UNREAD}, None
     try:

@@ -262,6 +262,12 @@ def test_a_run_tells_its_total_however_much_it_warned_before(tmp_path: Path) -> 
             log.write("log", step, loss=1.0)
     record = store.open(folder.name)
     assert (record.steps, record.total_steps) == (1499, 77)
+    with EventLog(folder) as log:
+        log.write("resumed", 1499, total_steps=4000)
+        for step in range(1500, 3000):
+            log.write("log", step, loss=1.0, said='"kind": "resumed"')
+    record = store.open(folder.name)
+    assert (record.steps, record.total_steps) == (2999, 4000)
     assert first_event(folder / EVENTS, "finished") is None and first_event(tmp_path / EVENTS, "log") is None
 
 
