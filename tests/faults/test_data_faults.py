@@ -214,3 +214,24 @@ def test_mix_weights_beyond_all_bounds_are_a_mix_or_a_sentence(say: Any, tmp_pat
         mix = ("--set", f"data.mix=[{{source: {path}, weight: {weight}}}]", "--set", "data.mix_strategy=all_exhausted")
         told = say("check", path, *mix, "--set", "data.mix_weight=1e308")
         assert told.code == code and (not code or "rows would come out of the mixed sources" in told.sentence)
+
+
+def test_train_is_not_offered_where_no_row_is_left(say: Any, desk: Any, tmp_path: Path) -> None:
+    row = json.dumps({"question": "word " * 80, "answer": "a"}) + "\n"
+    path = write(tmp_path / "long.jsonl", row * 8)
+    form: dict[str, Any] = {"data": {"source": str(path)}, "training": {"max_length": 64}}
+    told = say("check", path, "--max_length", 64).sentence
+    answer = desk.press("check", "tabs.train", **form)[-1]
+    offered = {getattr(one, "elem_id", None): value for one, value in answer.items()}
+    assert offered["start"]["interactive"] is False and "8" in told and "64" in told
+    assert told.removeprefix("check: ")[:30] in repr(answer), (told, answer)
+    form["training"] = {"max_length": 512}
+    answer = desk.press("check", "tabs.train", **form)[-1]
+    assert next(value for one, value in answer.items() if one.elem_id == "start")["interactive"] is True
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_one_row_with_a_share_held_out_trains(share: float, say: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "one.jsonl", GOOD)
+    told = say("train", path, "--max_steps", 1, "--save_strategy", "no", "--eval_fraction", share)
+    assert told.code == 0 and told.face["steps"] == 1
