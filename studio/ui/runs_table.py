@@ -88,7 +88,8 @@ def wire_table(page: Page, table: Table, *, chosen: Any, show: Show, outputs: Se
         box.empty()
         return show(opened, binned=_binned(page.services))
 
-    table.listing.input(pick, None, table.picked, queue=False, **quiet)
+    # A tick that comes while another is on its way would be lost otherwise.
+    table.listing.input(pick, None, table.picked, queue=False, trigger_mode="always_last", **quiet)
     table.listing.delete(delete, chosen, outputs, **quiet)
     table.listing.undo(restore, chosen, outputs, **quiet)
     table.listing.expand(look, chosen, outputs, **quiet)
