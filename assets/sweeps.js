@@ -7,7 +7,6 @@ const root = element.querySelector(".tf-sweep");
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
 const view = { sweep: null, figure: null, sort: null, down: false };
 let state = { sweeps: [], shown: null };
-let last = "";
 let plot = null;
 
 const choice = make("select", "tf-select");
@@ -144,11 +143,9 @@ function draw() {
 
 const seen = () => !document.hidden && element.getClientRects().length > 0;
 async function ask() {
-  const answer = await server.sweeps({ sweep: view.sweep });
-  if (!answer) return; // gradio's client swallows a failed call: the next look asks again
-  const text = JSON.stringify(answer);
-  if (text === last) return;
-  [last, state] = [text, answer];
+  const answer = await server.sweeps({ sweep: view.sweep, mark: state.mark });
+  if (!answer?.sweeps) return; // nothing new, or a call that failed: the next look asks again
+  state = answer;
   draw();
 }
 let waited = 0;
@@ -156,7 +153,7 @@ const timer = setInterval(() => {
   if (!element.isConnected) { clearInterval(timer); return; }
   waited += 1;
   const going = state.shown && (state.shown.runs.length < state.shown.total || state.shown.runs.some((run) => !ENDED.includes(run.status)));
-  if (seen() && waited >= (going ? 3 : 10)) { waited = 0; ask(); }
+  if (seen() && waited >= (going ? Math.max(3, state.shown.runs.length / 40) : 10)) { waited = 0; ask(); }
 }, 1000);
 let width = 0;
 new ResizeObserver(() => {

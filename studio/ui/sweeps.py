@@ -5,7 +5,10 @@ The results are read by their script (`sweeps`), like a live plot; a click comes
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import html
+import json
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -13,7 +16,8 @@ from gradio.components import Component
 
 from studio.config.sweep import Sweep, grid_of, make_sweep
 from studio.errors import StudioError
-from studio.runs.sweep import can_go_on, mark, results_of, runs_of, sweeps_of
+from studio.runs.store import is_figure
+from studio.runs.sweep import Results, can_go_on, mark, results_of, runs_of, sweeps_of
 from studio.ui.draft import Values
 from studio.ui.guard import guard, here
 from studio.ui.page import Page
@@ -63,17 +67,33 @@ def sweep_results(page: Page) -> gr.HTML:
 
 
 def found(services: Services, asked: object = None) -> dict[str, Any]:
-    """{sweeps: those there are, shown: the results of the asked one, else of the newest}. Read-only."""
+    """{sweeps: those there are, shown: the results of the asked one, else of the newest, mark}; the mark alone where
+    the page has the same already. Read-only."""
     sweeps = sweeps_of(services.store)[:LISTED]
     wanted = asked.get("sweep") if isinstance(asked, dict) else None
     names = [one["sweep"] for one in sweeps]
     chosen = wanted if wanted in names else next(iter(names), None)
-    if chosen is None:
-        return {"sweeps": [], "shown": None}
-    try:
-        return {"sweeps": sweeps, "shown": results_of(services.store, chosen).as_json()}
-    except StudioError:  # its last run was removed in between
-        return {"sweeps": [], "shown": None}
+    answer: dict[str, Any] = {"sweeps": [], "shown": None}
+    if chosen is not None:
+        with contextlib.suppress(StudioError):  # its last run was removed in between
+            answer = {"sweeps": sweeps, "shown": _slim(results_of(services.store, chosen))}
+    text = json.dumps(answer, ensure_ascii=False, default=str)
+    answer["mark"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    known = asked.get("mark") if isinstance(asked, dict) else None
+    return {"mark": known} if known == answer["mark"] else answer
+
+
+def _slim(results: Results) -> dict[str, Any]:
+    """What the page draws of a sweep's results: 200 runs are sent every few seconds while they are trained."""
+    told = results.as_json()
+    for run in told["runs"]:
+        run.pop("error")
+        run["metrics"] = {name: _rounded(value) for name, value in run["metrics"].items() if is_figure(name)}
+    return told
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _wire(page: Page, lines: gr.Textbox, *, told: gr.HTML, start: gr.Button) -> None:

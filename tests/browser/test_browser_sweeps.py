@@ -43,7 +43,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]
                 continue
             loss = 1 + abs(point.changes["training.learning_rate"] - 1e-4) * 300 + point.number / 100
             log.write("finished", 3, message="done", metrics={"loss": loss, "eval_loss": loss + 0.2})
-    services.warmed.set()
+    services.warm().join(timeout=120)  # no thread imports while pytest looks at modules
     blocks = build_app(services)
     yield launch(blocks, services.settings), services
     blocks.close()

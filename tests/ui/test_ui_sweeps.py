@@ -26,12 +26,13 @@ def sweep_of(name: str = "rates") -> Sweep:
 
 
 def test_results_are_of_the_asked_sweep_else_the_newest(services: Services) -> None:
-    assert found(services) == {"sweeps": [], "shown": None}
+    assert found(services)["sweeps"] == [] and found(services)["shown"] is None
     for sweep in (sweep_of("one"), sweep_of("two")):
         run_dir = services.store.create(sweep.points[0].config)
         mark(run_dir, sweep, sweep.points[0])
     told = found(services, {"sweep": sweep_of("one").sweep_id})
     assert {one["name"] for one in told["sweeps"]} == {"one", "two"} and told["shown"]["name"] == "one"
+    assert found(services, {"sweep": sweep_of("one").sweep_id, "mark": told["mark"]}) == {"mark": told["mark"]}
     for asked in (None, "x", {"sweep": 3}, {"sweep": "../../etc"}, {"sweep": ["a"]}):
         assert found(services, asked)["shown"]["total"] == 2
 
