@@ -154,7 +154,7 @@ def first_event(path: Path, kind: str, *, before: str = "log") -> Event | None:
     return None
 
 
-def last_event(path: Path, kind: str, *, within: int = 33_554_432) -> Event | None:
+def last_event(path: Path, kind: str, *, within: int = 8_388_608) -> Event | None:
     """The last event of a kind in the last `within` bytes, the others not read as JSON."""
     try:
         with path.open("rb") as file:

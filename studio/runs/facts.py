@@ -22,8 +22,10 @@ from studio.errors import ConfigError
 from studio.methods import METHODS
 from studio.runs.disk import write_whole
 from studio.runs.events import EVENTS, TERMINAL, Event, first_event, last_event, last_events
+from studio.runs.summary import SUMMARY, load
 
 RUN_YAML, INDEX = "run.yaml", ".index.json"
+NOTES = 1200  # of a summary that are looked through
 UNREAD = "?"  # what a run's file does not tell
 ASIDE = frozenset({"warning"})  # may come after the end, as that a webhook was not told
 Signature = tuple[int, ...]
@@ -94,7 +96,7 @@ def read_facts(folder: Path) -> Facts:
     """Read both files; a run.yaml that cannot be used is told in `problem`, never raised."""
     tail = _in_force(last_events(folder / EVENTS))
     started = first_event(folder / EVENTS, "started") or {"kind": "started"}
-    resumed = last_event(folder / EVENTS, "resumed") or {"kind": "resumed"}  # a run that goes on may have more steps
+    resumed = _last_resumed(folder)
     totals = [event["total_steps"] for event in (started, resumed, *tail) if event.get("total_steps") is not None]
     failed = next((event for event in tail if event["kind"] == "failed"), None)
     told, problem = {"name": folder.name, "method": UNREAD, "model": UNREAD, "data": UNREAD}, None
@@ -121,6 +123,14 @@ def is_figure(name: str) -> bool:
     if name in ("loss", "mean_token_accuracy"):
         return True
     return name.startswith("eval_") and not name.endswith(("_runtime", "_per_second", "_num_tokens"))
+
+
+def _last_resumed(folder: Path) -> Event:
+    """How the run went on, if it did: it may have more steps since. What is far back, a summary tells."""
+    found = last_event(folder / EVENTS, "resumed")
+    if found is None and (folder / SUMMARY).exists():
+        found = next((note for note in reversed(load(folder).notes(NOTES)) if note["kind"] == "resumed"), None)
+    return found or {"kind": "resumed"}
 
 
 def _in_force(events: Sequence[Event]) -> list[Event]:
