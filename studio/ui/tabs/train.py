@@ -58,7 +58,7 @@ def build(page: Page) -> None:
                     with gr.Row(elem_classes=["actions"]):
                         start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
                         buttons = ends(page)
-                    going_on = goes_on(page, **buttons)
+                going_on = goes_on(page, **buttons)
             sweep_fold(page)
             queue = queue_card(page.services)
         with page.living():
