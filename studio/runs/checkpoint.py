@@ -188,8 +188,10 @@ def rotate(run_dir: Path, *, keep: int | None, also: Collection[int] = ()) -> li
     """Delete the oldest of our checkpoints, by step, until `keep` are left; those in `also` stay. The steps deleted."""
     if keep is None:
         return []
-    there = [one for one in whole(run_dir) if one.step not in also]
-    room = max(keep - sum(one.step in also for one in whole(run_dir)), 1)
+    found = whole(run_dir)
+    there = [one for one in found if one.step not in also]
+    stay = len(found) - len(there)
+    room = max(keep - stay, 0 if stay else 1)
     gone = there[: max(len(there) - room, 0)]
     for one in gone:
         remove_folder(one.path)

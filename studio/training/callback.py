@@ -136,7 +136,8 @@ class RecordCallback(TrainerCallback):
             )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        control.should_save |= self.keeper.due(state.global_step, epoch_ends=False)
+        last = state.global_step >= state.max_steps or float(state.epoch).is_integer()  # the end of an epoch follows
+        control.should_save |= self.keeper.due(state.global_step, epoch_ends=False, evaluates=last)
         self._obey(control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

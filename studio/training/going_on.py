@@ -14,7 +14,7 @@ from typing import Any, Literal
 from studio.config import RunConfig
 from studio.config.files import build, dump
 from studio.errors import ConfigError, StudioError, WorkspaceError
-from studio.runs.checkpoint import latest, link, tidy, whole
+from studio.runs.checkpoint import broken, latest, link, tidy, whole
 from studio.runs.disk import write_whole
 from studio.runs.events import EventLog
 from studio.runs.stopping import StopKind
@@ -108,6 +108,8 @@ def tell_resumed(log: EventLog, resume: Resume, *, gone: Collection[int], total_
             "The checkpoints of steps {steps} are removed: those steps are trained anew.",
             {"steps": ", ".join(map(str, gone))},
         )
+    for problem in broken(resume.checkpoint.path.parents[1]).values():
+        log.tell("warning", problem.template, problem.details)
     other = other_versions(resume.checkpoint)
     if other:
         words = "Libraries are of other versions than before ({versions}); figures may differ."

@@ -61,16 +61,17 @@ class Keeper:
         self.epoch_random: dict[str, Any] | None = None
         self.spent = 0.0
 
-    def due(self, step: int, *, epoch_ends: bool) -> bool:
-        """Whether to write one now: by steps, epochs or minutes, as long as they cost little."""
+    def due(self, step: int, *, epoch_ends: bool, evaluates: bool = False) -> bool:
+        """Whether to write one now: by steps, epochs or minutes, as long as they cost little. Not where an epoch's end
+        `evaluates` this very step next: the one written after that has its figures behind it."""
         training, now = self._training, time.monotonic()
         if training.save_strategy == "no":
             return False
-        by_steps = training.save_strategy == "steps" and step % training.save_steps == 0
+        by_steps = training.save_strategy == "steps" and step % training.save_steps == 0 and self._saved != step
         by_time = training.save_minutes is not None and now - self._saved_at >= 60 * training.save_minutes
         self._wanted |= by_steps or by_time or (training.save_strategy == "epoch" and epoch_ends)
         affordable = self.spent + self._last_cost <= MOST_COST * self._record.elapsed()
-        self.asked = self._wanted and (self.spent == 0 or affordable)
+        self.asked = self._wanted and not evaluates and (self.spent == 0 or affordable)
         return self.asked
 
     def begin_epoch(self, loader: Any) -> None:

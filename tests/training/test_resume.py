@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from studio.runs.checkpoint import whole
+from studio.runs.stopping import ask_to_stop
 from studio.settings import ASSETS
+from studio.training import callback
 from tests.training.conftest import Bench, assert_same
 
 SAMPLES = ASSETS / "samples"
@@ -45,7 +48,7 @@ KINDS: dict[str, dict[str, Any]] = {
         **BY_STEPS, "save_strategy": "steps", "save_steps": 2, "load_best_model_at_end": True, "learning_rate": 0.02,
     }},
     "early": {"training": {
-        **BY_STEPS, "num_train_epochs": 8, "early_stopping_patience": 2, "learning_rate": 0.1,
+        **BY_STEPS, "num_train_epochs": 8, "early_stopping_patience": 2, "early_stopping_threshold": 10,
     }},
     "cosine": {"training": {"lr_scheduler_type": "cosine", "warmup_steps": 2, "weight_decay": 0.1}},
     "plateau": {"training": {
@@ -66,11 +69,42 @@ KINDS: dict[str, dict[str, Any]] = {
     "checkpointing": {"training": {"gradient_checkpointing": True}},
 }  # fmt: skip
 QUICK = ("sft", "packing", "dpo", "reward")
+STOPS = {"logging-3": (3, 8), "early": (4, 6)}  # else: in step 2, before the evaluation of step 3, and at the last step
+PLACES = {"layer": ("glance", 40), "micro-batch": ("on_substep_end", 4), "evaluation": ("on_prediction_step", 1)}
 
 
 @pytest.mark.parametrize("kind", [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in KINDS])
-def test_broken_off_three_times_it_is_the_same_run(bench: Bench, kind: str) -> None:
+def test_broken_off_again_and_again_it_is_the_same_run(bench: Bench, kind: str) -> None:
     config = bench.config(**KINDS[kind])
+    unbroken, outcome = bench.run(config)
+    assert kind != "early" or outcome.steps == 6
+    assert_same(bench.store, unbroken, bench.broken(config, STOPS.get(kind, (1, 3, 6))))
+
+
+@pytest.mark.parametrize(
+    "place", ["layer", *(pytest.param(one, marks=pytest.mark.slow) for one in ("micro-batch", "evaluation"))]
+)
+def test_wherever_it_is_stopped_it_goes_on_from_its_last_whole_step(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    config = bench.config()
     unbroken, _ = bench.run(config)
-    stops = (3,) if kind == "logging-3" else (1, 3, 4)
-    assert_same(bench.store, unbroken, bench.broken(config, stops))
+    run_dir, seen = bench.store.create(config), []
+    name, nth = PLACES[place]
+    passed = getattr(callback.RecordCallback, name)
+
+    def ask(self: Any, *given: Any, **named: Any) -> None:
+        seen.append(name)
+        if len(seen) == nth:
+            ask_to_stop(run_dir, "pause")
+        passed(self, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callback, "GLANCE", 0.0 if place == "layer" else 1e9)
+        patch.setattr(callback.RecordCallback, name, ask)
+        stopped = bench.run(config, run_dir)[1]
+    assert stopped.status == "paused" and stopped.steps == (2 if place == "layer" else 3)
+    assert len(seen) == nth, "it ended where it was asked to"
+    assert whole(run_dir)[-1].step == stopped.steps
+    assert bench.go_on(run_dir).status == "finished"
+    assert_same(bench.store, unbroken, run_dir)
