@@ -11,6 +11,7 @@ const FILTERS = ["status", "method", "model", "data", "tag"];
 const AT_ONCE = 200; // rows that are drawn before one asks for more
 const MEMORY = "tunefork_runs";
 const sizeOf = window.TUNEFORK.bytes;
+const collator = new Intl.Collator(window.TUNEFORK.locale, { numeric: true });
 
 let found = { runs: [], chosen: null, bin: 0 };
 let binned = null; // what is in the bin, while it is looked at
@@ -49,7 +50,7 @@ const has = (run, filter) => {
 const compare = (left, right) => {
   const [a, b] = [VALUE[order.by](left), VALUE[order.by](right)];
   if (typeof a !== "number" && typeof b !== "number") {
-    return String(a ?? "").localeCompare(String(b ?? ""), window.TUNEFORK?.locale, { numeric: true }) * (order.down ? -1 : 1);
+    return collator.compare(String(a ?? ""), String(b ?? "")) * (order.down ? -1 : 1);
   }
   if (typeof a !== "number" || typeof b !== "number") return typeof a === "number" ? -1 : 1; // no figure: at the end
   return (a - b) * (order.down ? -1 : 1);
