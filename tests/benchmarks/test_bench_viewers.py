@@ -32,6 +32,7 @@ import http.client, json, os, random, sys, threading, time
 port, header, plot, pages = map(int, sys.argv[1:5])
 os.nice(19)
 going, asked, received = threading.Event(), [0], [0]
+kind = {"content-type": "application/json"}
 
 def page(number):
     time.sleep(random.random())
@@ -40,9 +41,15 @@ def page(number):
 
     def call(component, function, data):
         body = {"session_hash": name, "component_id": component, "fn_name": function, "data": data}
-        link.request("POST", "/gradio_api/component_server", json.dumps(body), {"content-type": "application/json"})
-        answer = link.getresponse()
-        text = answer.read()
+        for attempt in range(3):
+            try:
+                link.request("POST", "/gradio_api/component_server", json.dumps(body), kind)
+                text = link.getresponse().read()
+                break
+            except (http.client.HTTPException, OSError):  # the server closes what was idle for 5 s; a browser asks anew
+                link.close()
+        else:
+            raise SystemExit("no answer")
         asked[0] += 1
         received[0] += len(text) + 250
         return json.loads(text)
