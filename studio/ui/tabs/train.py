@@ -54,10 +54,9 @@ def build(page: Page) -> None:
                 effect = gr.HTML("", elem_classes=["tf-effect"], apply_default_css=False)
             with page.card(elem_id="train-ready"):
                 card = ready.ready_card()
-                with gr.Column(elem_id="train-bar"):
-                    with gr.Row(elem_classes=["actions"]):
-                        start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
-                        buttons = ends(page)
+                with gr.Column(elem_id="train-bar"), gr.Row(elem_classes=["actions"]):
+                    start = gr.Button(page.i18n("train.start"), variant="primary", elem_id="start")
+                    buttons = ends(page)
                 going_on = goes_on(page, **buttons)
             sweep_fold(page)
             queue = queue_card(page.services)
