@@ -74,7 +74,7 @@ def test_one_click_trains_and_both_sides_answer(studio: tuple[str, Any], page: A
     page.locator("#start").dblclick()
     wait(page, f"{STEP} > 5")
     assert len(services.store.list()) == 1, "a double click starts one run"
-    assert not page.locator("#start").is_visible()
+    assert page.locator("#start").inner_text() == "Add to queue"
 
     page.reload()
     open_tab(page, "train")
@@ -114,7 +114,7 @@ def test_a_stopped_run_keeps_its_adapter_and_its_settings_come_back(studio: tupl
     wait(page, f"{STATUS} === 'running' && {STEP} > 3 && {STEP} < 1700")
     page.locator("#stop").click()
     wait(page, f"{STATUS} === 'stopped'")
-    page.wait_for_selector("#start", state="visible")
+    wait(page, "document.querySelector('#start').innerText.trim() === 'Train'")
     record = services.store.list()[0]
     assert (record.name, record.status, record.has_adapter) == ("stopped early", "stopped", True)
 
