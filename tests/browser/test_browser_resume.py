@@ -17,13 +17,10 @@ from typing import Any
 
 import pytest
 
-from studio.model.slot import ModelSlot
 from studio.runs import RunRecord, RunStore
 from studio.runs.checkpoint import whole
 from studio.runs.events import in_force
 from studio.runs.origin import read_origin
-from studio.settings import Settings
-from studio.training.train import train
 
 pytestmark = [
     pytest.mark.browser,
@@ -144,12 +141,10 @@ def test_a_run_survives_a_pause_and_the_death_of_its_server(server: Server, visi
     assert page.faults == []
 
     record = only_run(server)
-    settings = Settings(mode="local", workspace=tmp_path, cache=tmp_path / "cache")
-    settings.prepare_workspace()
-    store = RunStore(settings.runs_dir)
-    unbroken = store.create(record.config())
-    train(record.config(), unbroken, ModelSlot(settings), settings=settings)
-    assert losses(record) == losses(store.open(unbroken.name)) and len(losses(record)) == STEPS
+    command = [sys.executable, "launch.py", "train", str(record.path / "run.yaml"), "--workspace", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (unbroken,) = RunStore(tmp_path / "runs").list()
+    assert losses(record) == losses(unbroken) and len(losses(record)) == STEPS
 
 
 def test_a_checkpoint_is_scrubbed_to_asked_and_branched(server: Server, visit: Any) -> None:
