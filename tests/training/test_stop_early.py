@@ -13,10 +13,10 @@ from studio.config.files import build
 from studio.data import scan as scanning
 from studio.errors import ConfigError
 from studio.model.slot import ModelSlot
+from studio.runs.stopping import ask_to_stop
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.training.stage import look
-from studio.runs.stopping import ask_to_stop
 from studio.training.train import train
 
 
