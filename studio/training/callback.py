@@ -105,6 +105,7 @@ class RecordCallback(TrainerCallback):
         self.keeper.optimizer_steps()
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.keeper.micro_batch_ends()
         if args.world_size == 1:
             self._obey(control)
 

@@ -53,6 +53,7 @@ class Keeper:
         self._initial = initial
         self._noted: dict[str, Any] | None = None
         self._between = True  # no optimizer step since the last note
+        self._inside = False  # some micro-batches of a step are done
         self._saved: int | None = None  # the step of the last checkpoint of this process
         self._saved_at = time.monotonic()
         self._last_cost, self._wanted = 0.0, False
@@ -84,11 +85,17 @@ class Keeper:
         self._saved = step
         self._record.go_on(step=step, elapsed=float(told["elapsed"]), figures=told["figures"])
 
+    def micro_batch_ends(self) -> None:
+        """Part of the next step is summed up already: what is noted stays that of the last whole one."""
+        self._inside = True
+
     def optimizer_steps(self) -> None:
-        self._between = False
+        self._between = self._inside = False
 
     def note(self, trainer: Any) -> None:
         """Remember everything that the next step will change besides weights and optimizer."""
+        if self._inside:
+            return
         self._between = True
         sums = {name: copy.deepcopy(_plain(getattr(trainer, name))) for name in SUMS if hasattr(trainer, name)}
         self._noted = {
