@@ -52,11 +52,18 @@ def _known_shape() -> PreTrainedModel:
 
 
 def _build(config: Any, *, trust_remote_code: bool) -> PreTrainedModel:
+    """In float32 whatever is stored: transformers builds in a type by making it the process's default for a moment, and
+    another thread may be training."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    stored = config.dtype
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
+    model.config.dtype = stored
+    return model
 
 
 def _supported(raw: dict[str, Any], *, name: str, trust_remote_code: bool) -> None:

@@ -185,8 +185,11 @@ def _trained(
     began: float,
 ) -> tuple[Trainer, RecordCallback, dict[str, Any]]:  # fmt: skip
     """The trainer after its last step. Where the run diverges and may go back, it is built again from a checkpoint."""
+    import torch
+
     from studio.training.callback import Diverged
 
+    torch.set_default_dtype(torch.float32)  # whoever loaded a model in another thread may have left theirs
     back = 0
     while True:
         trainer, record = build(config, run_dir, slot, staged=staged, log=log, resume=resume)
