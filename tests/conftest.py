@@ -62,6 +62,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.skip(reason="no Chromium: install one, or run `playwright install chromium`"))
 
 
+_browsers: list = []
+
+
+@pytest.fixture(autouse=True)
+def no_page_is_left_open():
+    """A page that outlives its server would go on asking the next one, on the same port."""
+    yield
+    for browser in _browsers:
+        for context in browser.contexts:
+            context.close()
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium for the whole session."""
@@ -71,5 +83,7 @@ def chromium():
     assert path, "TUNEFORK_BROWSER=required, but there is no Chromium"
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        _browsers.append(browser)
         yield browser
+        _browsers.remove(browser)
         browser.close()

@@ -141,6 +141,13 @@ class Kept:
             self._loader = named["train_dataloader"]
         else:
             self.keeper.begin_epoch(named["train_dataloader"])
+        trainer: Any = self
+        if (
+            inside and trainer.state.global_step >= trainer.state.max_steps
+        ):  # the trainer's loop would take one more step
+            self._load_rng_state(named["resume_from_checkpoint"])
+            trainer.control.should_training_stop = True
+            return None
         return super()._run_epoch(*given, **named)  # type: ignore[misc]
 
     def _random(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_one_click_trains_and_both_sides_answer(studio: tuple[str, Any], page: A
     page.reload()
     open_tab(page, "train")
     wait(page, f"{STEP} > 10")
-    assert page.locator("#stop").is_visible()
+    page.wait_for_selector("#stop", state="visible")
 
     open_tab(page, "chat")
     page.locator("#message textarea").fill("Hello?")

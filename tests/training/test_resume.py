@@ -28,11 +28,7 @@ BY_STEPS = {"eval_strategy": "steps", "eval_steps": 2}
 KINDS: dict[str, dict[str, Any]] = {
     "sft": {},
     "packing": {"method": {"type": "sft", "packing": True}, "training": {"max_length": 64}},
-    "packing-bfd-split": {
-        "method": {"type": "sft", "packing": True, "packing_strategy": "bfd_split"}, "training": {"max_length": 64},
-    },
     "dpo": {"method": "dpo", "data": PAIRS},
-    "dpo-precomputed": {"method": {"type": "dpo", "precompute_ref_log_probs": True}, "data": PAIRS},
     "reward": {"method": "reward", "data": PAIRS},
     "kto": {"method": "kto", "data": VOTES},
     "orpo": {"method": "orpo", "data": PAIRS},
@@ -43,33 +39,29 @@ KINDS: dict[str, dict[str, Any]] = {
         "training": {"max_steps": 6, "eval_strategy": "no"},
     },
     "group-by-length": {"training": {"train_sampling_strategy": "group_by_length"}},
-    "logging-3": {"training": {"logging_steps": 3, "num_train_epochs": 3}},
     "best": {"training": {
         **BY_STEPS, "save_strategy": "steps", "save_steps": 2, "load_best_model_at_end": True, "learning_rate": 0.02,
     }},
     "early": {"training": {
         **BY_STEPS, "num_train_epochs": 8, "early_stopping_patience": 2, "early_stopping_threshold": 10,
     }},
-    "cosine": {"training": {"lr_scheduler_type": "cosine", "warmup_steps": 2, "weight_decay": 0.1}},
     "plateau": {"training": {
         **BY_STEPS, "eval_steps": 1, "lr_scheduler_type": "reduce_lr_on_plateau", "learning_rate": 0.05,
         "lr_scheduler_kwargs": {"patience": 0},
     }},
     "8bit": {"training": {"optim": "adamw_8bit"}},
     "adafactor": {"training": {"optim": "adafactor"}},
-    "sgd": {"training": {"optim": "sgd"}},
     "full": {"adapter": None},
     "freeze": {"adapter": {"type": "freeze"}},
     "adalora": {"adapter": {"type": "adalora", "init_r": 4, "target_r": 2, "tinit": 1, "tfinal": 1}},
     "pissa": {"adapter": {"init_lora_weights": "pissa"}},
     "dora": {"adapter": {"use_dora": True}},
-    "dropout": {"adapter": {"lora_dropout": 0.3}},
     "lora-plus": {"adapter": {"loraplus_lr_ratio": 8}},
     "nf4": {"model": {"quantization": "4-bit"}},
-    "checkpointing": {"training": {"gradient_checkpointing": True}},
 }  # fmt: skip
 QUICK = ("sft", "packing", "dpo", "reward")
-STOPS = {"logging-3": (3, 8), "early": (4, 6)}  # else: in step 2, before the evaluation of step 3, and at the last step
+STOPS = {"early": (4, 6), "grpo": (1, 6)}
+EVERYWHERE, ONCE = (1, 3, 6), (3,)  # in step 2, before the evaluation of step 3, and at the last step
 PLACES = {"layer": ("glance", 40), "micro-batch": ("on_substep_end", 4), "evaluation": ("on_prediction_step", 1)}
 
 
@@ -78,7 +70,7 @@ def test_broken_off_again_and_again_it_is_the_same_run(bench: Bench, kind: str) 
     config = bench.config(**KINDS[kind])
     unbroken, outcome = bench.run(config)
     assert kind != "early" or outcome.steps == 6
-    assert_same(bench.store, unbroken, bench.broken(config, STOPS.get(kind, (1, 3, 6))))
+    assert_same(bench.store, unbroken, bench.broken(config, STOPS.get(kind, EVERYWHERE if kind in QUICK else ONCE)))
 
 
 @pytest.mark.parametrize(
