@@ -52,9 +52,14 @@ LONG = ("test_smollm2", "test_every_pair", "test_quantized_kinds", "test_preview
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a Chromium the page's tests are skipped, unless TUNEFORK_BROWSER=required (CI): then they fail.
 
-    Files that take minutes come first, so that of two workers none is left alone with them at the end.
+    Files that take minutes come first, so that of two workers none is left alone with them at the end. What is marked
+    thorough runs only where -m names it.
     """
     items.sort(key=lambda item: item.path.stem not in LONG)
+    if "thorough" not in config.option.markexpr:
+        left = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left)
     driving = [item for item in items if item.get_closest_marker("browser")]
     if not driving or os.environ.get("TUNEFORK_BROWSER") == "required" or find_chromium():
         return

@@ -17,7 +17,7 @@ from studio.ui.live import NOTE_LIMIT, ROW_LIMIT, LiveRuns
 
 STEPS = 1_000_000
 GOAL = 1.0  # seconds
-pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow, pytest.mark.thorough]
 
 
 def opened(live: LiveRuns, name: str) -> tuple[dict, float]:

@@ -117,6 +117,7 @@ def pace(folder: Path) -> tuple[float, float]:
     return (len(times) - 1) / (times[-1] - times[0]), used / len(times)
 
 
+@pytest.mark.thorough
 def test_twenty_pages_leave_training_its_speed(studio: Any, figure: Callable[[str], None]) -> None:
     services, blocks, port = studio
     folder = begin(services)

@@ -124,7 +124,9 @@ def test_killed_while_checkpoint_2_is_written_it_goes_on_from_checkpoint_1(kille
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "packing", "dpo"])
+@pytest.mark.parametrize(
+    "kind", ["sft", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("packing", "dpo"))]
+)
 def test_killed_at_any_moment_it_has_the_curve_of_the_unbroken_run(killer: Killer, kind: str) -> None:
     """The moments are drawn anew from the seed: after a step's log and some of the time that a step or a save takes."""
     more: dict[str, Any] = {"dpo": PAIRS, "packing": {"method": {"type": "sft", "packing": True}}}.get(kind, {})

@@ -60,12 +60,19 @@ KINDS: dict[str, dict[str, Any]] = {
     "nf4": {"model": {"quantization": "4-bit"}},
 }  # fmt: skip
 QUICK = ("sft", "packing", "dpo", "reward")
+SLOW = ("kto", "grpo", "early", "best", "full", "adalora", "nf4")  # the others: when one asks for them
 STOPS = {"early": (4, 6), "grpo": (1, 6)}
 EVERYWHERE, ONCE = (1, 3, 6), (3,)  # in step 2, before the evaluation of step 3, and at the last step
 PLACES = {"layer": ("glance", 40), "micro-batch": ("on_substep_end", 4), "evaluation": ("on_prediction_step", 1)}
 
 
-@pytest.mark.parametrize("kind", [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in KINDS])
+def _marks(kind: str) -> list[pytest.MarkDecorator]:
+    if kind in QUICK:
+        return []
+    return [pytest.mark.slow] if kind in SLOW else [pytest.mark.slow, pytest.mark.thorough]
+
+
+@pytest.mark.parametrize("kind", [pytest.param(one, marks=_marks(one)) for one in KINDS])
 def test_broken_off_again_and_again_it_is_the_same_run(bench: Bench, kind: str) -> None:
     config = bench.config(**KINDS[kind])
     unbroken, outcome = bench.run(config)
