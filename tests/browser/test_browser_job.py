@@ -70,6 +70,9 @@ def test_one_click_trains_and_both_sides_answer(studio: tuple[str, Any], page: A
     open_tab(page, "train")
     wait(page, "document.querySelector('#ready .tf-ready')?.dataset.state === 'ready'")
     assert "135 steps" in page.locator("#ready").inner_text()
+    page.locator("#training-num_train_epochs input").fill("9")  # long enough for a reload and a look at Chat
+    page.keyboard.press("Tab")
+    wait(page, "document.querySelector('#ready').innerText.includes('405 steps')")
     began = time.monotonic()
     page.locator("#start").dblclick()
     wait(page, f"{STEP} > 5")
