@@ -52,15 +52,15 @@ def _known_shape() -> PreTrainedModel:
 
 
 def _build(config: Any, *, trust_remote_code: bool) -> PreTrainedModel:
-    """In float32 whatever is stored: transformers builds in a type by making it the process's default for a moment, and
-    another thread may be training."""
+    """In no type of its own: transformers builds in a type by making it the process's default for a moment, and another
+    thread may be training or loading then."""
     import torch
     from transformers import AutoModelForCausalLM
 
     stored = config.dtype
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, trust_remote_code=trust_remote_code
+            config, dtype=None, trust_remote_code=trust_remote_code
         )
     model.config.dtype = stored
     return model

@@ -6,6 +6,7 @@ away before its first file is deleted.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -13,23 +14,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 OLD = "-old"
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
     """Write a file; whoever reads it sees the old one or the new one, never a part. Text is UTF-8."""
-    staged = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        with staged.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with _replacing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
@@ -39,12 +32,21 @@ def writing_whole(path: Path) -> Iterator[TextIO]:
     What is no ordinary file (a pipe, a device) is written straight on.
     """
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        with path.open("w", encoding="utf-8", newline="") as text:
+            yield text
         return
+    with _replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text
+        text.detach()  # flushes, and leaves the file open
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file beside its place, which takes the place once all is on the disk."""
     staged = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        with staged.open("w", encoding="utf-8", newline="") as file:
+        with staged.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Where a run comes from, if it is no beginning of its own: `origin.json` of its directory. Read only here."""
+"""Where a run comes from, if it is no beginning of its own: `origin.json` of its directory."""
 
 from __future__ import annotations
 

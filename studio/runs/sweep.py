@@ -14,9 +14,9 @@ from studio.config.sweep import Point, Sweep
 from studio.errors import WorkspaceError
 from studio.runs.checkpoint import whole
 from studio.runs.disk import write_whole
+from studio.runs.origin import ORIGIN
 from studio.runs.store import RunRecord, RunStore
 
-ORIGIN = "origin.json"
 LEFT_OFF = ("interrupted", "paused", "stopped")
 LARGEST = 100_000  # bytes; an origin is some hundred
 

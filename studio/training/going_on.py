@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.config import RunConfig
-from studio.config.files import build, dump
+from studio.config.files import dump, lay
 from studio.errors import ConfigError, StudioError, WorkspaceError
 from studio.runs.checkpoint import broken, latest, link, tidy, whole
 from studio.runs.disk import write_whole
 from studio.runs.events import EventLog
+from studio.runs.origin import ORIGIN
 from studio.runs.stopping import StopKind
 from studio.runs.store import RUN_YAML, RunRecord, RunStore
 from studio.training.resume import ACCEPTABLE, SPARED, Resume, other_versions, settings_changed
@@ -25,7 +26,6 @@ End = Literal["finished", "stopped", "paused"]
 STATUS_OF: Mapping[StopKind | None, End] = {
     None: "finished", "keep": "stopped", "abandon": "stopped", "pause": "paused"
 }  # fmt: skip
-ORIGIN = "origin.json"
 SLOWER = 0.5  # the learning rate's share each time a run goes back
 MOST_BACK = 3
 
@@ -89,14 +89,7 @@ def branch(
 
 def changed_config(record: RunRecord, changes: Mapping[str, Any]) -> RunConfig:
     """A run's settings with some of them (dotted keys) set anew."""
-    data = record.config().model_dump(mode="json")
-    for key, value in changes.items():
-        section, _, name = key.partition(".")
-        if name and isinstance(data.get(section), dict):
-            data[section] = {**data[section], name: value}
-        else:
-            data[key] = value
-    return build(data, name="the settings to go on with")
+    return lay(record.config().model_dump(mode="json"), changes, name="the settings to go on with", owner=False)
 
 
 def tell_resumed(log: EventLog, resume: Resume, *, gone: Collection[int], total_steps: int) -> None:

@@ -8,7 +8,6 @@ evaluation, still leaves one of its last whole step.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import platform
 import time
@@ -97,7 +96,7 @@ class Keeper:
         if self._inside:
             return
         self._between = True
-        sums = {name: copy.deepcopy(_plain(getattr(trainer, name))) for name in SUMS if hasattr(trainer, name)}
+        sums = {name: _plain(getattr(trainer, name)) for name in SUMS if hasattr(trainer, name)}
         self._noted = {
             "step": int(trainer.state.global_step),
             "random": random_state(),
@@ -254,6 +253,7 @@ def trained(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _plain(sums: dict[str, Any]) -> dict[str, Any]:
+    """Copied: the trainer goes on to fill its own lists."""
     return {mode: {name: list(values) for name, values in one.items()} for mode, one in sums.items()}
 
 

@@ -142,9 +142,8 @@ class Kept:
         else:
             self.keeper.begin_epoch(named["train_dataloader"])
         trainer: Any = self
-        if (
-            inside and trainer.state.global_step >= trainer.state.max_steps
-        ):  # the trainer's loop would take one more step
+        # A checkpoint of the last step: the trainer's loop would take one more before it looks.
+        if inside and trainer.state.global_step >= trainer.state.max_steps:
             self._load_rng_state(named["resume_from_checkpoint"])
             trainer.control.should_training_stop = True
             return None

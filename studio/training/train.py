@@ -27,9 +27,10 @@ from studio.model.reference import check_reference
 from studio.model.slot import ModelSlot
 from studio.runs.checkpoint import drop_after, tidy
 from studio.runs.data_report import keep_data_report
+from studio.runs.disk import remove_folder
 from studio.runs.events import EVENTS, EventLog, Listener, events_of
 from studio.runs.stopping import asked_to_stop, forget_stop
-from studio.runs.store import STOP, hold, is_figure
+from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
@@ -125,7 +126,7 @@ def _run(
         loaded = slot.load(config.model, progress=_phases(log))
         try:
             trainer, record, metrics = _trained(
-                config, run_dir, slot, staged=staged, log=log, resume=resume, began=began
+                config, run_dir, slot, staged=staged, loaded=loaded, log=log, resume=resume, began=began
             )
         except StopRequested:
             return _stopped_early(run_dir, log, resume)
@@ -147,8 +148,10 @@ def _run(
                 slot.attach(run_dir.name, saved)
             except StudioError as error:  # what was learned is on the disk: Chat will say it again
                 log.tell("warning", error.template, error.details)
-    if kind == "abandon":
+    if kind == "abandon":  # what an earlier sitting saved goes too
         drop_after(run_dir, -1)
+        for name in (ADAPTER, MODEL):
+            remove_folder(run_dir / name)
     status = STATUS_OF[kind]
     log.tell(
         status,
@@ -181,20 +184,15 @@ def _staged(config: RunConfig, run_dir: Path, *, settings: Settings, log: EventL
 
 
 def _trained(
-    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, log: EventLog, resume: Resume | None,
-    began: float,
+    config: RunConfig, run_dir: Path, slot: ModelSlot, *, staged: Stage, loaded: LoadedModel, log: EventLog,
+    resume: Resume | None, began: float,
 ) -> tuple[Trainer, RecordCallback, dict[str, Any]]:  # fmt: skip
     """The trainer after its last step. Where the run diverges and may go back, it is built again from a checkpoint."""
-    import torch
-
     from studio.training.callback import Diverged
 
-    torch.set_default_dtype(torch.float32)  # whoever loaded a model in another thread may have left theirs
     back = 0
     while True:
         trainer, record = build(config, run_dir, slot, staged=staged, log=log, resume=resume)
-        loaded = slot.loaded
-        assert loaded is not None
         if resume is not None:
             gone = drop_after(run_dir, resume.checkpoint.step)
             total = steps_of(config.training, sequences_of(config, staged.prepared))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,18 +21,19 @@ class Tracked:
     text: str  # the same as YAML
 
 
-class Tracker:
+class Tracker(ABC):
     """One tracker of one run. Whatever it raises ends it and not the run; heavy imports belong into `__init__`."""
 
     package: ClassVar[str]  # what `import` and pip call it
 
+    @abstractmethod
     def __init__(self, run: Tracked, *, resumed: int | None) -> None:
         """`resumed` is the step from which a run goes on; what an earlier process wrote after it is void."""
 
+    @abstractmethod
     def put(self, figures: dict[str, float], step: int) -> None:
         """Figures of one step, such as {"train/loss": 0.5}."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, *, failed: bool) -> None:
         """The run has ended, for now."""
-        raise NotImplementedError
