@@ -207,9 +207,8 @@ def drop_after(run_dir: Path, step: int) -> list[int]:
 
 
 def link(checkpoint: Checkpoint, run_dir: Path) -> Checkpoint:
-    """The same checkpoint in another run's directory: one content on the disk, where the file system can. What is
-    damaged is refused, as its new manifest would say that it is not."""
-    verify(checkpoint)
+    """The same checkpoint in another run's directory: one content on the disk, where the file system can. `verify` it
+    first: its new manifest is of what is there."""
 
     def fill(folder: Path) -> None:
         for name in checkpoint.files:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from studio.config import RunConfig
 from studio.config.files import dump, lay
 from studio.errors import ConfigError, StudioError, WorkspaceError
-from studio.runs.checkpoint import broken, latest, link, tidy, whole
+from studio.runs.checkpoint import broken, latest, link, tidy, verify, whole
 from studio.runs.disk import write_whole
 from studio.runs.events import EventLog
 from studio.runs.origin import ORIGIN
@@ -77,6 +77,7 @@ def branch(
     config = changed_config(record, changes)
     config = config.model_copy(update={"name": name or f"{record.name}-from-{checkpoint.step}"})
     settings_changed(checkpoint, config)
+    verify(checkpoint)
     run_dir = store.create(config)
     link(checkpoint, run_dir)
     origin = {"run_id": record.run_id, "step": checkpoint.step, "kind": "branch"}

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from studio.settings import Settings
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,22 +15,6 @@ pytestmark = [
 ]
 STEP = "+(document.querySelector('#train-plot [data-step]')?.dataset.step ?? 0)"
 STATUS = "document.querySelector('#train-plot [data-status]')?.dataset.status"
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
-    """(address, services) of a page over a fresh workspace, its libraries warmed."""
-    from studio.services import build_services
-    from studio.ui.app import build_app, launch
-
-    workspace = tmp_path_factory.mktemp("workspace")
-    services = build_services(Settings(mode="local", workspace=workspace, cache=Path.home() / ".cache" / "tunefork"))
-    blocks = build_app(services)
-    url = launch(blocks, services.settings)
-    services.warm().join(timeout=120)
-    yield url, services
-    services.worker.shutdown()
-    blocks.close()
 
 
 @pytest.fixture

@@ -85,6 +85,25 @@ def test_what_is_abandoned_leaves_neither_checkpoint_nor_adapter(bench: Bench) -
         resume_of(record)
 
 
+def test_what_an_earlier_sitting_saved_is_abandoned_too(bench: Bench) -> None:
+    config = bench.config(training={**STEADY, "max_steps": 6})
+    run_dir = bench.store.create(config)
+    bench.run(config, run_dir, listeners=[asking(run_dir, 2, "keep")])
+    assert bench.store.open(run_dir.name).saved == run_dir / "adapter"
+    bench.go_on(run_dir, listeners=[asking(run_dir, 4, "abandon")])
+    assert bench.store.open(run_dir.name).saved is None and steps(run_dir) == []
+
+
+def test_a_damaged_checkpoint_is_no_beginning_of_a_branch(bench: Bench) -> None:
+    """Its copy would have hashes of its own, which say that all is well."""
+    parent, _ = bench.run(bench.config(training={**STEADY, "max_steps": 2}))
+    path = whole(parent)[0].path / "trained.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"\x00\x01\x02\x03")
+    with pytest.raises(WorkspaceError, match=r"trained\.safetensors is not what was written"):
+        branch(bench.store, bench.store.open(parent.name), {"training.learning_rate": 3e-4}, step=1)
+    assert [run.run_id for run in bench.store.list()] == [parent.name], "no half-made run is left"
+
+
 def test_a_stop_is_heard_inside_a_long_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every layer sleeps, four micro-batches make a step: it would take more than ten times as long as the stop may."""
     config = bench.config(training={**STEADY, "gradient_accumulation_steps": 8, "max_steps": 2})
