@@ -149,7 +149,7 @@ def first_event(path: Path, kind: str, *, before: str = "log") -> Event | None:
                 event = parsed(line) if line.endswith(b"\n") else None
                 if event is not None and event["kind"] in (kind, before):
                     return event if event["kind"] == kind else None
-    except FileNotFoundError:
+    except NO_LOG:
         pass
     return None
 
@@ -161,7 +161,7 @@ def last_event(path: Path, kind: str, *, within: int = 8_388_608) -> Event | Non
             start = max(0, file.seek(0, 2) - within)
             file.seek(start)
             log = file.read()
-    except FileNotFoundError:
+    except NO_LOG:
         return None
     at = len(log)
     while (at := log.rfind(f'"kind": "{kind}"'.encode(), 0, at)) >= 0:

@@ -55,9 +55,13 @@ class Index:
         self._path = runs_dir / INDEX
         self._read: dict[str, tuple[Signature, Facts]] = {}
         self._kept: dict[str, tuple[Signature, Facts]] | None = None
+        self._by = _maker()
 
     def facts(self, folder: Path, signature: Signature, *, kept: bool = False) -> Facts:
         """What a run's files say; with `kept`, as another process of the same version has read them."""
+        if self._by != _maker():  # a plugin came or went: what could be used may not be any more
+            self._by = _maker()
+            self._read.clear()
         known = self._read.get(folder.name)
         if kept and (known is None or known[0] != signature):
             known = self._others().get(folder.name)

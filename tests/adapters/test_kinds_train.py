@@ -77,13 +77,13 @@ def test_a_kind_learns_and_is_read_back(
 
     model = {"model_name_or_path": untied if kind == "trainable_tokens" else "starter"}
     config, slot, at_the_end = config_of(kind, model=model), ModelSlot(settings), []
-    plain, loaded = module._save, slot.load(config.model)
+    plain, loaded = module.save_trained, slot.load(config.model)
 
     def save(model: Any, *rest: Any, **named: Any) -> Any:
         at_the_end.append(logits(model.eval(), loaded.tokenizer))
         return plain(model, *rest, **named)
 
-    monkeypatch.setattr(module, "_save", save)
+    monkeypatch.setattr(module, "save_trained", save)
     store = RunStore(settings.runs_dir)
     run_dir = store.create(config)
     base = logits(slot.base_model(), loaded.tokenizer)
