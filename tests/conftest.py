@@ -61,6 +61,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=left)
     driving = [item for item in items if item.get_closest_marker("browser")]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if driving and worker:  # two servers that look for a free port at once may find the same one
+        from studio.ui import app
+
+        app.FIRST_PORT += app.PORTS * (1 + int(worker.removeprefix("gw")))
     if not driving or os.environ.get("TUNEFORK_BROWSER") == "required" or find_chromium():
         return
     for item in driving:

@@ -80,7 +80,9 @@ def test_a_double_click_is_one_run_and_a_second_tab_waits_its_turn(studio: Any, 
     assert second.locator("#train-plot .tf-run-name").inner_text() == "first", "another tab follows the same run"
     name_it(second, "second")
     second.locator("#start").click()
-    wait(second, "document.querySelector('.toast-body')?.innerText.includes('Added to the queue: place 1.')")
+    toasts = "[...document.querySelectorAll('.toast-body')]"
+    told = f"{toasts}.some(one => one.innerText.includes('Added to the queue: place 1.'))"
+    wait(second, told)
     assert by_name(services) == {"first": "running", "second": "queued"}, "and begins none beside it"
     for page in (first, second):
         wait(page, f"{QUEUE}.includes('second')")
