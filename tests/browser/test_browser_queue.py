@@ -124,6 +124,7 @@ def test_what_waits_is_moved_and_cancelled_and_comes_by_itself(studio: Any, visi
     page.wait_for_selector("#replies .tf-bad", timeout=10_000)
     said = page.locator("#replies .tf-bad").inner_text()
     assert "in use by the run long" in said and "Wait until that is done, or stop it" in said
+    assert page.locator("#message textarea").input_value() == "Hello?", "the message is not lost"
 
     page.locator("#tab-train-button").first.click()
     for name in ("gamma", "beta"):
