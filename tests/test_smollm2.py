@@ -87,7 +87,7 @@ def test_every_method_trains_smollm2_on_what_its_preview_shows(method: str, tmp_
     questions.write_text('{"question": "What is two and two?", "answer": "4"}\n' * 8, encoding="utf-8")
     flags = [str(questions) if flag == "QUESTIONS" else flag for flag in METHODS[method]]
     flags += ["--model_name_or_path", "smollm2", "--method", method, "--max_train_rows", "8", "--eval_fraction", "0"]
-    flags += ["--per_device_train_batch_size", "2", "--max_length", "128", "--workspace", str(tmp_path / "workspace")]
+    flags += ["--per_device_train_batch_size", "2", "--max_length", "64", "--workspace", str(tmp_path / "workspace")]
     done = launch("train", *flags, "--max_steps", 2, "--save_strategy", "no", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     face = json.loads(done.stdout)

@@ -53,6 +53,7 @@ def test_checkpoints_take_two_percent_at_the_default_settings(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.benchmark
 def test_asked_for_after_every_step_their_interval_stretches(settings: Settings, figure: Callable[[str], None]) -> None:
     seconds, saved, _ = trained(settings, "starter", max_steps=STEPS, save_steps=1, save_minutes=0.001)

@@ -45,6 +45,7 @@ def peak(folder: Path, rows: list[dict[str, Any]], *flags: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.benchmark
 def test_dpo_holds_the_base_once(tmp_path: Path, settings: Settings, figure: Callable[[str], None]) -> None:
     """Both with as many sequences of the same length in a step: a pair is two. A copy would be as large as the base."""

@@ -105,6 +105,7 @@ def losses(record: RunRecord) -> dict[int, float]:
     return {one["step"]: one["loss"] for one in in_force(record.events()[0]) if one["kind"] == "log"}
 
 
+@pytest.mark.thorough
 def test_a_run_survives_a_pause_and_the_death_of_its_server(server: Server, visit: Any, tmp_path: Path) -> None:
     page = visit("train")
     wait(page, "document.querySelector('#ready .tf-ready')?.dataset.state === 'ready'")

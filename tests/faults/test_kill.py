@@ -105,7 +105,7 @@ TRAINING = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 3}
 @posix
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what a handle is of is read in /proc")
-@pytest.mark.parametrize("nth", [1, 9])
+@pytest.mark.parametrize("nth", [pytest.param(1, marks=pytest.mark.thorough), 9])
 def test_killed_while_checkpoint_2_is_written_it_goes_on_from_checkpoint_1(killer: Killer, nth: int) -> None:
     path = killer.yaml(training=TRAINING)
     unbroken = killer.unbroken(path)

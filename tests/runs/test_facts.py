@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,22 @@ def test_a_damaged_index_is_nothing_but_slower(store: RunStore, text: str) -> No
     assert [run.run_id for run in RunStore(store.runs_dir).list()] == [folder.name]
 
 
-def test_an_index_of_other_methods_is_not_believed(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_sft() -> Iterator[Callable[[], object]]:
+    """Takes a method away when called, and puts all back in their order."""
+    before = dict(METHODS)
+    yield lambda: METHODS.pop("sft")
+    METHODS.clear()
+    METHODS.update(before)
+
+
+def test_an_index_of_other_methods_is_not_believed(store: RunStore, without_sft: Callable[[], object]) -> None:
     trained(store)
     store.list()
     kept = json.loads((store.runs_dir / INDEX).read_text(encoding="utf-8"))
-    monkeypatch.delitem(METHODS, "sft")
+    without_sft()
     assert RunStore(store.runs_dir).list()[0].problem is not None
+    assert store.list()[0].problem is not None, "what this process has read before is not believed either"
     assert json.loads((store.runs_dir / INDEX).read_text(encoding="utf-8")) == kept, "a broken run is never kept"
 
 

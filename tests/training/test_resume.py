@@ -60,7 +60,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "nf4": {"model": {"quantization": "4-bit"}},
 }  # fmt: skip
 QUICK = ("sft", "packing", "dpo", "reward")
-SLOW = ("kto", "grpo", "early", "best", "full", "adalora", "nf4")  # the others: when one asks for them
+SLOW = ("grpo", "early", "full", "adalora", "nf4")  # the others: when one asks for them
 STOPS = {"early": (4, 6), "grpo": (1, 6)}
 EVERYWHERE, ONCE = (1, 3, 6), (3,)  # in step 2, before the evaluation of step 3, and at the last step
 PLACES = {"layer": ("glance", 40), "micro-batch": ("on_substep_end", 4), "evaluation": ("on_prediction_step", 1)}

@@ -26,8 +26,7 @@ class Tracker(ABC):
 
     package: ClassVar[str]  # what `import` and pip call it
 
-    @abstractmethod
-    def __init__(self, run: Tracked, *, resumed: int | None) -> None:
+    def __init__(self, run: Tracked, *, resumed: int | None) -> None:  # noqa: B027 - one may need nothing of it
         """`resumed` is the step from which a run goes on; what an earlier process wrote after it is void."""
 
     @abstractmethod
