@@ -62,6 +62,7 @@ class Index:
         if self._by != _maker():  # a plugin came or went: what could be used may not be any more
             self._by = _maker()
             self._read.clear()
+            self._kept = None
         known = self._read.get(folder.name)
         if kept and (known is None or known[0] != signature):
             known = self._others().get(folder.name)
