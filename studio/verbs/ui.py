@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
 from studio.errors import ConfigError
 from studio.verbs.base import settings_of
@@ -19,6 +20,15 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    gc.disable()  # until the libraries are there: see Warmth
+    try:
+        _serve(arguments)
+    finally:
+        gc.enable()
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> None:
     from studio.runs.claim import claim
 
     settings = settings_of(arguments)
@@ -38,4 +48,3 @@ def run(arguments: argparse.Namespace) -> int:
             services, port=settings.port, open_browser=not arguments.no_browser, share=arguments.share, auth=auth,
             told=claimed.at,
         )  # fmt: skip
-    return 0
