@@ -16,6 +16,10 @@
     document.cookie = `tunefork_lang=${one}; path=/; max-age=31536000; samesite=lax`;
   };
   remember(lang);
+  if (!/(?:^|; )tunefork_visitor=/.test(document.cookie)) {  // whose page this is: others are not told what it asked for
+    const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join("");
+    document.cookie = `tunefork_visitor=${id}; path=/; samesite=lax`;
+  }
   // The front end takes its language from here.
   const locale = lang === "zh" ? "zh-CN" : "en";
   Object.defineProperty(navigator, "language", { get: () => locale, configurable: true });

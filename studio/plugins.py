@@ -1,4 +1,4 @@
-"""Methods, formats, checks and rewards of others: from installed packages, and from files named at launch.
+"""Methods, formats, checks, evaluators and rewards of others: from installed packages, and from files named at launch.
 
 Fills the dicts of the rooms below; each entry is held against what its dict takes. A public Space takes none.
 """
@@ -42,6 +42,7 @@ def rooms() -> dict[str, Room]:
     """The dicts by the ends of their groups. To open another to others is a line here."""
     from studio.data.doctor import CHECKS, Check
     from studio.data.formats import FORMATS, Format
+    from studio.evaluation import EVALUATORS, Evaluator
     from studio.methods import METHODS, Method
 
     def offer_rewards() -> None:
@@ -51,6 +52,7 @@ def rooms() -> dict[str, Room]:
         "methods": Room("method", METHODS, Method),
         "formats": Room("format", FORMATS, Format, called=True, first=True),
         "checks": Room("check", CHECKS, Check, called=True),
+        "evaluators": Room("evaluator", EVALUATORS, Evaluator, called=True),
         "rewards": Room("reward", REWARDS, RewardFunction, then=offer_rewards),
     }
 
@@ -112,9 +114,9 @@ def _from_file(file: Path) -> None:
     things = [(room, one) for one in _own(module) for room in found.values() if _belongs(one, room)]
     if not things:
         raise ConfigError(
-            "--plugin {file} holds no method, format, check or reward. It must define a class derived from "
-            "studio.methods.Method, studio.data.formats.Format, studio.data.doctor.Check or "
-            "studio.methods.rewards.RewardFunction, or a function that takes completions.",
+            "--plugin {file} holds no method, format, check, evaluator or reward. It must define a class derived from "
+            "studio.methods.Method, studio.data.formats.Format, studio.data.doctor.Check, studio.evaluation.Evaluator "
+            "or studio.methods.rewards.RewardFunction, or a function that takes completions.",
             file=file,
         )
     for room, one in things:

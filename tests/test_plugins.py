@@ -102,6 +102,19 @@ def test_its_rows_are_shown_as_they_train_and_checked(
     assert "4 questions have more than four options." in capsys.readouterr().out
 
 
+def test_its_evaluator_scores_the_answers_of_a_run(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = written(tmp_path, "".join(json.dumps(row) + "\n" for row in QUIZ), "quiz.jsonl")
+    asked = ["--source", str(rows), "--eval_fraction", "0.25", "--max_steps", "1", "--json"]
+    asked += ["--predict_with_generate", "--eval_metrics", "first_word", "--eval_max_new_tokens", "4"]
+    asked += ["--workspace", str(settings.workspace)]
+    assert main(["train", *asked]) == 2 and "no such evaluator" in capsys.readouterr().err
+    assert main(["train", "--plugin", str(PLUGIN), *asked]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert 0 <= metrics["eval_first_word"] <= 100 and "eval_bleu" not in metrics
+
+
 def test_a_plain_function_is_given_what_it_names_and_the_reference_by_any_usual_name(tmp_path: Path) -> None:
     code = """
 def same(completions, solution):
@@ -125,7 +138,7 @@ FAULTS = [
     ("import studio\n\nraise KeyError('no reason')", r"mine\.py, line 3 could not be loaded \(KeyError: 'no reason'"),
     ("import not_there", r"mine\.py, line 1 could not be loaded \(ModuleNotFoundError: No module named 'not_there'"),
     ("import sys\nsys.exit(3)", r"mine\.py, line 2 could not be loaded \(SystemExit: 3"),
-    ("x = 1", r"holds no method, format, check or reward"),
+    ("x = 1", r"holds no method, format, check, evaluator or reward"),
     (
         "from typing import Literal\nfrom studio.methods.sft import SFT\nfrom studio.section import knob\n"
         "class Own(SFT):\n    type: Literal['dpo'] = knob('dpo')",

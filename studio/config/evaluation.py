@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from studio.section import Section, knob, names_of
+from studio.section import Names, Section, knob
 
 SAMPLES = 4  # how many `generate_samples: true` asks for
-Metric = Literal["rouge", "bleu", "exact_match"]
-FIGURES: dict[Metric, tuple[str, ...]] = {
-    "rouge": ("rouge1", "rouge2", "rougeL"),
-    "bleu": ("bleu",),
-    "exact_match": ("exact_match",),
-}
 
 
 def _count(value: object) -> object:
@@ -28,11 +22,4 @@ class EvaluationConfig(Section):
     max_new_tokens: int = knob(128, ge=1, le=8192, advanced=True, flag="eval_max_new_tokens")
     predict_with_generate: bool = knob(False, advanced=True)
     generate_rows: int | None = knob(64, ge=0, advanced=True)
-    metrics: Annotated[tuple[Metric, ...], BeforeValidator(names_of)] = knob(
-        ("rouge", "bleu", "exact_match"), min_length=1, advanced=True, flag="eval_metrics"
-    )
-
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """What the scored answers are called in an evaluation, without its `eval_`."""
-        return tuple(name for metric in self.metrics for name in FIGURES[metric]) if self.predict_with_generate else ()
+    metrics: Names = knob(("rouge", "bleu", "exact_match"), min_length=1, advanced=True, flag="eval_metrics")

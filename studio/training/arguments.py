@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from studio.config import RunConfig, TrainingConfig
 from studio.errors import ConfigError
+from studio.evaluation import EVALUATORS
 from studio.training.tracking import check_trackers
 
 # Ours, or what a run must not leave to chance; `extra` may not set them.
@@ -94,12 +95,14 @@ def trainer_arguments(config: RunConfig, *, device: str, dtype: str, has_eval: b
 
 
 def check_arguments(config: RunConfig) -> None:
-    """`training.optim` and every entry of `training.extra` against the trainer's own config class."""
+    """`training.optim` and every entry of `training.extra` against the trainer's own config class, and the names of
+    evaluators against those there are."""
     if config.training.optim != TrainingConfig.model_fields["optim"].default:
         _check_optimizer(config.training.optim)
     if getattr(config.method, "use_liger_kernel", False):
         _check_liger()
     check_trackers(config)
+    _check_scores(config)
     kinds = config.method.argument_types() if config.training.extra else {}
     for name, value in config.training.extra.items():
         if name in TrainingConfig.model_fields:
@@ -129,6 +132,28 @@ def check_evaluation(training: TrainingConfig, *, has_eval: bool) -> None:
             "training.{name} looks at the evaluations, and no rows are held out for them. Set data.eval_source or "
             "data.eval_fraction, or take training.{name} out.",
             name=training.watches_evaluations[0],
+        )
+
+
+def _check_scores(config: RunConfig) -> None:
+    """The evaluators that a run names have to be there, and so has the figure that its weights are chosen by."""
+    training, section = config.training, config.evaluation
+    for one in section.metrics:
+        if one not in EVALUATORS:
+            raise ConfigError(
+                "evaluation.metrics names {value}, and there is no such evaluator; there are: {names}.",
+                value=one,
+                names=", ".join(EVALUATORS),
+            )
+    name = training.metric_for_best_model.removeprefix("eval_")
+    metric = next((one for one, evaluator in EVALUATORS.items() if name in evaluator.figures), None)
+    scored = section.predict_with_generate and metric in section.metrics
+    if looks_for_best(training) and metric is not None and not scored:
+        raise ConfigError(
+            "training.metric_for_best_model {value} is a figure of scored answers. Set "
+            "evaluation.predict_with_generate: true, with {metric} among evaluation.metrics.",
+            value=training.metric_for_best_model,
+            metric=metric,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studio.config.evaluation import EvaluationConfig
-from studio.evaluation.overlap import overlap
+from studio.evaluation.scores import scores
 from studio.runs.events import EventLog
 from studio.training.answers import answer_all
 from studio.training.questions import Asked, Questions
@@ -51,7 +51,7 @@ class Examiner:
         )
         self._write(step, [answers[id(one.question)] for one in samples], batch_size=batch_size)
         given = [answers[id(one.question)] for one in scored]
-        return overlap(given, [one.right for one in scored], metrics=self._section.metrics)
+        return scores(given, [one.right for one in scored], metrics=self._section.metrics)
 
     def _answers(self, model: Any, asked: Sequence[Asked], *, batch_size: int) -> list[str]:
         return answer_all(

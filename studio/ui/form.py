@@ -23,10 +23,10 @@ class Form:
     def __init__(self, i18n: gr.I18n) -> None:
         self.i18n = i18n
 
-    def widget(self, section: str, name: str, *, kind: Any = None, **changes: Any) -> Any:
+    def widget(self, section: str, name: str, *, kind: Any = None, names: tuple[str, ...] = (), **changes: Any) -> Any:
         """The widget of `section.name`, with the setting's own default; `changes` go to the component.
 
-        `kind` is the component's class where the declaration does not tell it.
+        `kind` is the component's class, and `names` those it is chosen among, where the declaration does not tell them.
         """
         field = section_of(section).knobs()[name]
         plain, optional = plain_type(field.annotation)
@@ -48,8 +48,8 @@ class Form:
         if get_origin(plain) is Literal:
             settings["choices"] = self.choices(key, get_args(plain), optional=optional)
             return gr.Dropdown(**{**settings, "value": settings["value"] or "", "filterable": False, **changes})
-        if among(plain):  # several of a few names
-            settings["choices"] = self.choices(key, among(plain))
+        if names or among(plain):  # several of a few names
+            settings["choices"] = self.choices(key, names or among(plain))
             settings["value"] = list(field.default or ())
             classes = [*changes.pop("elem_classes", ()), "several"]
             return gr.Dropdown(**{**settings, "multiselect": True, "elem_classes": classes, **changes})

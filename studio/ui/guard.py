@@ -16,10 +16,18 @@ from studio.ui.words import Language, language, say, translate
 
 log = logging.getLogger("studio.ui")
 
+VISITOR = "tunefork_visitor"
+
 
 def here() -> Language:
     """The language of the visitor whose event is being handled."""
     return language(LocalContext.request.get(None))
+
+
+def visitor() -> str:
+    """Which browser's event is being handled, by the cookie its first page set; empty where it keeps none."""
+    request = LocalContext.request.get(None)
+    return str((getattr(request, "cookies", None) or {}).get(VISITOR, ""))
 
 
 def sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.runs.events import EVENTS, last_events
 from studio.settings import ASSETS
-from studio.ui.guard import here
+from studio.ui.guard import here, visitor
 from studio.ui.loader import Loader
 from studio.ui.plots import script
 from studio.ui.queue import mark_of, others_of
@@ -57,7 +57,7 @@ def status_of(services: Services, loader: Loader, *, training: dict[str, Any] | 
         "waiting": len(services.worker.queue.entries()),
         "queue": mark_of(services),
         "notices": [translate(here(), one) for one in services.notices],
-        **loader.state(here()),
+        **loader.state(here(), visitor()),
     }
     if loaded is not None:
         state["model"] = {

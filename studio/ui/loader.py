@@ -1,6 +1,7 @@
 """Loads the chosen model in a thread of the server, so that a reload of the page loses nothing.
 
-What it is doing, and what went wrong last, is read by the header's poll.
+What it is doing, and what went wrong last, is read by the header's poll: in words by the browser that asked, by others
+only how far it is.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ class Loader:
         self._thread: threading.Thread | None = None
         self._doing: tuple[str, float | None] = ("", None)
         self._failed: StudioError | None = None
+        self._visitor = ""
 
-    def start(self, config: ModelConfig) -> None:
-        """Fetch what is missing and load; returns at once."""
+    def start(self, config: ModelConfig, visitor: str = "") -> None:
+        """Fetch what is missing and load, for this browser; returns at once."""
         with self._lock:
             if self.busy:
                 raise BusyError("A model is being loaded already. Wait until it is there.")
-            self._doing, self._failed = ("", None), None
+            self._doing, self._failed, self._visitor = ("", None), None, visitor
             self._thread = threading.Thread(target=self._load, args=(config,), name="load-model", daemon=True)
             self._thread.start()
 
@@ -49,12 +51,14 @@ class Loader:
     def busy(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def state(self, lang: Language) -> dict[str, Any]:
-        """{loading: {sentence, fraction} or None, error: sentence or None}."""
+    def state(self, lang: Language, visitor: str = "") -> dict[str, Any]:
+        """{loading: {sentence, fraction} or None, error: sentence or None}, as this browser may know it."""
         sentence, fraction = self._doing
+        asked = visitor == self._visitor
+        told = translate_text(lang, sentence) if asked else ""
         return {
-            "loading": {"sentence": translate_text(lang, sentence), "fraction": fraction} if self.busy else None,
-            "error": translate(lang, self._failed) if self._failed else None,
+            "loading": {"sentence": told, "fraction": fraction} if self.busy else None,
+            "error": translate(lang, self._failed) if self._failed and asked else None,
         }
 
     def _load(self, config: ModelConfig) -> None:

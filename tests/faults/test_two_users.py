@@ -20,6 +20,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # what Gradio's server warns about is not ours
 ]
 QUESTION, ROWS, NAME = "what-only-one-asks", "what-only-one-uploads", "only-one-names-it"
+MODEL = "/nowhere/what-only-one-loads"
+SECRETS = (QUESTION, ROWS, NAME, MODEL)
 
 
 @pytest.fixture
@@ -68,15 +70,20 @@ def test_neither_sees_what_the_other_writes(url: str, chromium: Any, tmp_path: P
     one.locator("#send").click()
     one.wait_for_function(f"document.body.textContent.includes('{QUESTION}')", timeout=120_000)
     one.wait_for_selector("#send:visible", timeout=120_000)
+    open_tab(one, "model")
+    one.locator("#model-kind label").nth(2).click()
+    one.locator("#model-other input, #model-other textarea").fill(MODEL)
+    one.locator("#model-load").click()
+    one.wait_for_function(f"document.querySelector('#model-memory').textContent.includes('{MODEL}')", timeout=60_000)
     late = visit(chromium, url)
     for page in (two, late):
         for tab in ("model", "data", "adapter", "train", "chat", "runs"):
             open_tab(page, tab)
             page.wait_for_timeout(300)
-            assert not [secret for secret in (QUESTION, ROWS, NAME) if secret in held(page)], tab
+            assert not [secret for secret in SECRETS if secret in held(page)], tab
         open_tab(page, "chat")
         page.locator("#chat-clear").click()  # the other's conversation stays
     assert QUESTION in held(one) and NAME in held(one)
     for page in (two, late):
         texts = [one.text() for one in page.sent if "json" in (one.headers.get("content-type") or "")]
-        assert texts and not [secret for secret in (QUESTION, ROWS, NAME) for text in texts if secret in text]
+        assert texts and not [secret for secret in SECRETS for text in texts if secret in text]

@@ -192,6 +192,17 @@ def test_a_stop_is_heard_while_answers_are_written(settings: Settings, tmp_path:
         ({"training": {"eval_strategy": "no"}}, "training.eval_strategy is no"),
         ({"method": "reward"}, "method reward trains one that scores them"),
         ({"evaluation": {"metrics": []}}, "evaluation.metrics is empty"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_told(sections: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build({"evaluation": {"predict_with_generate": True}, **sections})
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"evaluation": {"metrics": "rogue"}}, "evaluation.metrics names rogue, .* there are: rouge"),
         (
             {"training": {"load_best_model_at_end": True, "metric_for_best_model": "bleu"},
              "evaluation": {"predict_with_generate": True, "metrics": "rouge"}},
@@ -199,9 +210,11 @@ def test_a_stop_is_heard_while_answers_are_written(settings: Settings, tmp_path:
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_answered_is_told(sections: dict[str, Any], said: str) -> None:
+def test_an_evaluator_that_is_missing_is_told_before_the_run(
+    sections: dict[str, Any], said: str, settings: Settings
+) -> None:
     with pytest.raises(ConfigError, match=said):
-        build({"evaluation": {"predict_with_generate": True}, **sections})
+        preflight(build(sections), settings)
 
 
 def test_rows_that_ask_nothing_are_told_before_the_run(settings: Settings, tmp_path: Path) -> None:

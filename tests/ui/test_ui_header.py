@@ -83,6 +83,18 @@ def test_a_failed_loading_says_so_until_the_next() -> None:
     assert loader.state("en")["error"] is None
 
 
+def test_what_one_browser_asked_for_is_not_told_to_another() -> None:
+    slot = Slot(ModelError("{model} has no revision {revision}.", model="x", revision="y"))
+    loader = Loader(services(slot))
+    loader.start(ModelConfig(model_name_or_path="owner/Some-Model"), "one")
+    while not loader.state("en", "one")["loading"]["sentence"]:
+        pass
+    assert loader.state("en", "two")["loading"] == {"sentence": "", "fraction": 0.25}
+    finish(loader, slot)
+    assert loader.state("en", "one")["error"] == "x has no revision y."
+    assert loader.state("en", "two")["error"] is None and loader.state("en")["error"] is None
+
+
 def test_names_are_short() -> None:
     assert short_name("starter") == "Starter" and short_name("smollm2") == "SmolLM2-135M"
     assert short_name("HuggingFaceTB/SmolLM2-135M") == "SmolLM2-135M"

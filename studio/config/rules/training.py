@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from studio.config.evaluation import FIGURES
 from studio.config.rules.base import Rule, Sections
 from studio.errors import ConfigError
 
@@ -108,22 +107,6 @@ def answers_need_evaluations(config: Sections) -> ConfigError | None:
     return None
 
 
-def best_answers_are_scored(config: Sections) -> ConfigError | None:
-    """The figure that weights are chosen by has to be there."""
-    training = config.training
-    name = training.metric_for_best_model.removeprefix("eval_")
-    looked_at = training.load_best_model_at_end or training.early_stopping_patience is not None
-    metric = next((one for one, figures in FIGURES.items() if name in figures), None)
-    if looked_at and metric is not None and name not in config.evaluation.figures:
-        return ConfigError(
-            "training.metric_for_best_model {value} is a figure of scored answers. Set "
-            "evaluation.predict_with_generate: true, with {metric} among evaluation.metrics.",
-            value=training.metric_for_best_model,
-            metric=metric,
-        )
-    return None
-
-
 def no_zero_steps(config: Sections) -> ConfigError | None:
     if config.training.max_steps == 0:
         return ConfigError(
@@ -141,6 +124,5 @@ TRAINING_RULES: tuple[Rule, ...] = (
     schedules_need_settings,
     lengths_are_grouped_of_rows,
     answers_need_evaluations,
-    best_answers_are_scored,
     no_zero_steps,
 )

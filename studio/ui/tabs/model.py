@@ -14,7 +14,7 @@ from studio.errors import StudioError
 from studio.settings import ASSETS
 from studio.ui.draft import Unfinished
 from studio.ui.facts import as_value, facts_card
-from studio.ui.guard import guard, here, sentence
+from studio.ui.guard import guard, here, sentence, visitor
 from studio.ui.page import Page
 from studio.ui.template import TemplateForm
 from studio.ui.words import say, translate_text
@@ -115,7 +115,7 @@ def _wire(page: Page, parts: dict[str, Any]) -> None:
 
     @guard
     def load(values: Mapping[Component, Any]) -> None:
-        page.loader.start(page.draft.read(values, "model").model)
+        page.loader.start(page.draft.read(values, "model").model, visitor())
 
     @guard
     def unload() -> None:

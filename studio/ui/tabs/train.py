@@ -14,6 +14,7 @@ from studio.config.evaluation import EvaluationConfig
 from studio.config.tracking import TrackingConfig
 from studio.config.training import TrainingConfig
 from studio.errors import StudioError
+from studio.evaluation import EVALUATORS
 from studio.section import details
 from studio.ui import ready
 from studio.ui.draft import Values
@@ -109,7 +110,7 @@ def _settings(page: Page) -> list[Component]:
                 knob("training", name)
         gr.Markdown(i18n("train.answers"), elem_classes=["card-title", "wide"])
         for name in EvaluationConfig.knobs():
-            knob("evaluation", name)
+            knob("evaluation", name, names=tuple(EVALUATORS) if name == "metrics" else ())
         gr.Markdown(i18n("train.groups.tracking"), elem_classes=["card-title", "wide"])
         for name in TrackingConfig.knobs():
             knob("tracking", name)

@@ -1,4 +1,4 @@
-"""A package of somebody else: a method with a data collator of its own, a format, a check and two rewards."""
+"""A package of somebody else: a method with its own data collator, a format, a check, an evaluator and two rewards."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ from studio.data.doctor import Check
 from studio.data.formats import Format, Role
 from studio.data.formats.base import Rendered
 from studio.errors import DataError
+from studio.evaluation import Evaluator
 from studio.methods.rewards import RewardFunction
 from studio.methods.sft import SFT
 from studio.section import knob
@@ -77,6 +78,17 @@ class ManyOptions(Check):
         positions = view.within(marks.get("position"))
         sentence = DataError("{count} questions have more than four options.", count=len(positions))
         return [self.found(sentence, positions)] if len(positions) else []
+
+
+class FirstWord(Evaluator):
+    """The share of answers that begin with the reference's first word."""
+
+    name = "first_word"
+    figures = ("first_word",)
+
+    def score(self, answers, references):
+        pairs = zip(answers, references, strict=True)
+        return {"first_word": 100 * sum(a.split()[:1] == b.split()[:1] for a, b in pairs) / len(answers)}
 
 
 def polite(completions, **_):
