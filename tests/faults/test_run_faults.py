@@ -22,10 +22,12 @@ from studio.config.files import build
 from studio.errors import RunFailed
 from studio.model.slot import ModelSlot
 from studio.runs import RunRecord, RunStore
+from studio.runs.checkpoint import latest
 from studio.runs.events import EVENTS, EventLog, read_events
 from studio.settings import ASSETS, ROOT, Settings
 from studio.training.clock import ASLEEP, WorkClock
 from studio.training.failure import explain
+from studio.training.going_on import resume_of
 from studio.training.train import train
 from studio.training.worker import Worker
 
@@ -71,12 +73,14 @@ def bench(settings: Settings) -> Bench:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB where this user may mount one, else a folder whose files may grow to 100 KB."""
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 6 MB (or as many as asked) where this user may mount one, else a folder whose files may not
+    grow once it is filled."""
     folder = tmp_path / "disk"
     folder.mkdir()
+    size = f"size={getattr(request, 'param', 6)}m"
     mounted = sys.platform == "linux" and os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tunefork", str(folder)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", size, "tunefork", str(folder)], capture_output=True
     ).returncode  # fmt: skip
     try:
         yield folder
@@ -122,6 +126,25 @@ def test_a_full_disk_is_a_failed_run_with_its_sentence(small_disk: Path, at: int
         empty(small_disk)
     assert bench.after(run_dir).steps >= 1
     assert not list(settings.runs_dir.rglob(".spare"))
+
+
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
+def test_a_checkpoint_from_before_the_disk_was_full_goes_on(small_disk: Path) -> None:
+    """The next checkpoint finds no room: it leaves nothing, and the run goes on from the one before to its end."""
+    settings = Settings(mode="local", workspace=small_disk / "w", cache=small_disk / "c")
+    settings.prepare_workspace()
+    bench = Bench(settings)
+    try:
+        run_dir = bench.run(
+            short(save_strategy="steps", save_steps=2, save_total_limit=1), do=lambda _: fill(small_disk)
+        )
+        assert "disk is full" in bench.sentence
+    finally:
+        empty(small_disk)
+    record = bench.store.open(run_dir.name)
+    assert latest(run_dir).step == 2 and not list(run_dir.rglob(".staged*"))
+    outcome = train(record.config(), run_dir, bench.slot, settings=settings, resume=resume_of(record))
+    assert (outcome.status, outcome.steps) == ("finished", 6) and bench.store.open(run_dir.name).has_adapter
 
 
 def test_a_full_disk_leaves_the_server_alive(small_disk: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ConfigError
+from studio.services import build_services
 from studio.settings import Settings
 from studio.ui import app
 
@@ -44,6 +45,24 @@ def test_other_hosts_and_other_sites_are_refused(served: str) -> None:
             assert ask(f"{served}/gradio_api/{path}", data=b"{}", Origin=origin)[0] == 403, (path, origin)
         assert ask(f"{served}/gradio_api/{path}", data=b"{}", Sec_Fetch_Site="cross-site")[0] == 403
         assert ask(f"{served}/gradio_api/{path}", data=b"{}", Origin=served)[0] != 403
+
+
+def test_an_upload_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "LARGEST_UPLOAD", 1000)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # the process's: it is given back afterwards
+    services = build_services(Settings(mode="local", workspace=tmp_path / "workspace", cache=tmp_path / "cache"))
+    blocks = app.build_app(services)
+    try:
+        url = app.launch(blocks, services.settings).rstrip("/") + "/gradio_api/upload"
+        sent = {"content_type": "multipart/form-data; boundary=b"}
+        head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="rows.jsonl"\r\n\r\n'
+        status, _, body = ask(url, data=head + b"x" * 1001 + b"\r\n--b--\r\n", **sent)
+        assert status == 413 and body == b"File size exceeded maximum allowed size of 1000 bytes."
+        assert not list((tmp_path / "workspace").rglob("*.jsonl"))
+        assert ask(url, data=head + b"x" * 1000 + b"\r\n--b--\r\n", **sent)[0] == 200
+    finally:
+        services.worker.shutdown()
+        blocks.close()
 
 
 def test_nothing_is_sent_to_others_and_no_history_is_kept(served: str) -> None:
