@@ -37,13 +37,20 @@ class Compared:
         """Under which it is attached: another one wherever a run has trained the same step anew."""
         return self.name if self.checkpoint is None else f"{self.name}:{self.checkpoint.time:.3f}"
 
-    def weights(self) -> Path:
-        """The folder to load, a checkpoint's only with its content as it was written. A sentence where there is none,
-        or where the run's model scores replies and writes none."""
+    @property
+    def folder(self) -> Path:
+        """Where the weights that answer are. A sentence where there are none, or where the run's model scores replies
+        and writes none."""
         if self.checkpoint is None or not self.record.answers:
             return self.record.weights()
-        verify(self.checkpoint)
         return self.checkpoint.path
+
+    def weights(self) -> Path:
+        """The folder to load, a checkpoint's only with its content as it was written."""
+        folder = self.folder
+        if self.checkpoint is not None and folder == self.checkpoint.path:
+            verify(self.checkpoint)
+        return folder
 
     def scoring_weights(self) -> Path:
         """The same of a reward run."""

@@ -64,7 +64,7 @@ def judge(
         raise ModelError("There is nothing to score: a reply is empty.")
     with slot.lease("scoring"):
         loaded = slot.load(config.model, progress=progress)
-        if chosen.adapter_id not in slot.adapters:
+        if not slot.holds(chosen.adapter_id, folder):
             slot.attach(chosen.adapter_id, folder, scores=True)
         scorer = Scorer(slot.adapted_model(chosen.adapter_id), loaded.tokenizer, config=config)
         asked = prompt if not record.turns else _turns(prompt, config.data.system_prompt if system is None else system)

@@ -36,6 +36,7 @@ class ModelSlot:
         self.loaded: LoadedModel | None = None
         self._first = ""
         self._adapted: dict[str, PeftModel | PreTrainedModel] = {}
+        self._marks: dict[str, object] = {}  # of the folders as they were attached
         self._free = threading.Condition()
         self._holder: str | None = None
         self._thread: int | None = None
@@ -124,12 +125,16 @@ class ModelSlot:
         `scores`: what a reward run has saved, with its head.
         """
         with self.lease("loading an adapter"):
-            base = self._base()
+            base, mark = self._base(), _mark(folder)
             adapted = scoring(base, folder) if scores else answering(base, folder, self.settings)
             self._adapted.pop(adapter_id, None)
             while len(self._adapted) >= MOST_ADAPTERS:
                 self._adapted.pop(next(iter(self._adapted)))
-            self._adapted[adapter_id] = adapted
+            self._adapted[adapter_id], self._marks[adapter_id] = adapted, mark
+
+    def holds(self, adapter_id: str, folder: Path) -> bool:
+        """Whether this adapter is attached as its folder is now: another process may have trained it further."""
+        return adapter_id in self._adapted and self._marks.get(adapter_id) == _mark(folder)
 
     def detach(self, adapter_id: str) -> None:
         """Forget an adapter; one that is not there is no mistake."""
@@ -152,3 +157,12 @@ class ModelSlot:
         """Whether the base still gives the logits it gave when it was loaded, bit for bit."""
         with self.lease("checking the base"):
             return self.fingerprint() == self._first
+
+
+def _mark(folder: Path) -> object:
+    """Another value wherever a folder was put in the place of the one before."""
+    try:
+        known = folder.stat()
+    except OSError:
+        return None
+    return known.st_ino, known.st_mtime_ns

@@ -155,6 +155,22 @@ def test_an_attached_adapter_brings_no_second_copy_of_the_weights(slot, adapter)
     assert sum(own) == sum(lora)
 
 
+def test_an_adapter_that_was_trained_further_elsewhere_is_no_longer_held(slot, adapter, tmp_path):
+    folder = tmp_path / "adapter-of-the-run"
+    shutil.copytree(adapter, folder)
+    assert not slot.holds("again", folder)
+    slot.attach("again", folder)
+    assert slot.holds("again", folder) and not slot.holds("other", folder)
+    shutil.copytree(adapter, tmp_path / "new")
+    shutil.rmtree(folder)
+    (tmp_path / "new").rename(folder)
+    assert not slot.holds("again", folder)
+    slot.attach("again", folder)
+    assert slot.holds("again", folder)
+    slot.detach("again")
+    assert not slot.holds("again", folder)
+
+
 def test_a_float32_adapter_on_a_bfloat16_base_keeps_its_bits(session_settings, tmp_path):
     from safetensors.torch import load_file
 

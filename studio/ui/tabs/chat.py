@@ -281,7 +281,7 @@ def _prepare(services: Services, talk: Conversation, *, chosen: Compared | None,
     if chosen is None:
         talk.heading("adapter", "")
         return
-    if chosen.adapter_id not in slot.adapters:
+    if not slot.holds(chosen.adapter_id, chosen.folder):
         talk.state("attaching")
         yield talk.text
         slot.attach(chosen.adapter_id, chosen.weights())
