@@ -1,5 +1,6 @@
 // The list of runs: sort, search, filter, choose several, delete and bring back. Runs inside gr.HTML. Follows live.js.
-// The value is one JSON string {runs, chosen, bin, binned, undo}; see studio/ui/runs_table.py. Asks only for sizes.
+// The value is one JSON string {runs, chosen, bin, binned, undo}; see studio/ui/runs_table.py. Asks only for sizes;
+// what trains it hears from the header.
 
 const say = speak("runs");
 const status = speak("live");
@@ -249,6 +250,22 @@ function take() {
   if (gone.length) tell();
   if (found.runs.length || found.bin) measure().catch(() => { /* sizes are for information; the next list asks again */ });
 }
+
+// ---- while a run trains: its steps as the header hears of them; whatever began or ended is listed anew
+let mark = window.TUNEFORK.status?.queue;
+function hear({ training, queue }) {
+  const run = training && found.runs.find((one) => one.id === training.run);
+  const line = run && !binned && body.querySelector(`tr[data-run="${CSS.escape(run.id)}"]`);
+  if (run && training.total && run.steps !== training.steps) {
+    Object.assign(run, { steps: training.steps, total: training.total, status: "running" });
+    for (const column of line ? ["status", "steps"] : []) line.querySelector(`.tf-col-${column}`).replaceWith(cell(run, column));
+  }
+  if (queue === mark) return;
+  mark = queue;
+  if (element.offsetParent && !binned) trigger("submit", {}); // a tab that is opened is listed anew by itself
+}
+const listen = (event) => element.isConnected ? hear(event.detail) : window.removeEventListener("tunefork:status", listen);
+window.addEventListener("tunefork:status", listen);
 
 watch("value", take);
 take();

@@ -73,8 +73,8 @@ def status_of(services: Services, loader: Loader, *, training: dict[str, Any] | 
 
 
 def training_of(services: Services) -> dict[str, Any] | None:
-    """{run, percent} of the run in training, here or (`elsewhere`) in another process; percent is None before its first
-    step."""
+    """{run, percent, steps, total} of the run in training, here or (`elsewhere`) in another process; percent is None
+    before its first step."""
     here_now = services.worker.current
     run_id = here_now or next(iter(others_of(services)), None)
     if run_id is None:
@@ -82,10 +82,10 @@ def training_of(services: Services) -> dict[str, Any] | None:
     try:
         record = services.store.open(run_id)
     except StudioError:  # its directory was removed by hand while it trains
-        return {"run": run_id, "percent": None, "elsewhere": not here_now}
+        return {"run": run_id, "percent": None, "steps": 0, "total": None, "elsewhere": not here_now}
     whole = record.total_steps
     percent = min(100, round(100 * record.steps / whole)) if whole else None
-    return {"run": run_id, "percent": percent, "elsewhere": not here_now}
+    return {"run": run_id, "percent": percent, "steps": record.steps, "total": whole, "elsewhere": not here_now}
 
 
 def ending_of(services: Services, run_id: object) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _wire(page: Page, parts: Parts) -> None:
     def delete(chosen: str) -> dict[Component, Any]:
         return show(chosen, undo=delete_runs(services, [chosen]))
 
-    gr.on([page.refs["tab-runs"].select, parts.plot.change], refresh, parts.chosen, shown, **quiet)
+    gr.on([page.refs["tab-runs"].select, parts.plot.change, listing.submit], refresh, parts.chosen, shown, **quiet)
     wire_table(page, parts.table, chosen=parts.chosen, show=show, outputs=shown)
     wire_labels(page, parts.labels, chosen=parts.chosen, listing=listing, relist=relist)
     parts.duplicate.click(duplicate, parts.chosen, [*page.draft.components(), page.refs["tabs"]], **quiet)
