@@ -248,6 +248,15 @@ def test_a_failed_run_has_a_json_face_and_exit_code_1(tmp_path: Path) -> None:
     assert run["status"] == "failed" and "no longer a number" in run["error"]
 
 
+def test_several_processes_are_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "--max_steps", "1", "--workspace", str(tmp_path / "w")]) == 2
+    assert "started 2 processes, and one process trains a run" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
 def test_full_fine_tuning_by_flag_and_text_that_is_not_latin(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "launch.py", "preview", "--rows", "2", "--adapter", "null", "--workspace", str(tmp_path)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -39,6 +40,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
+    _refuse_several_processes()
     settings.prepare_workspace()
     store, out = RunStore(settings.runs_dir), sys.stdout
     with stdout_kept():
@@ -66,6 +68,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"{outcome.run_id}: {outcome.status} after {outcome.steps} steps, in {run_dir}")
     return INTERRUPTED if interrupted.is_set() else 0
+
+
+def _refuse_several_processes() -> None:
+    """Each of them would begin a run of its own. A launcher says in the environment how many it has started."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.isdigit() and int(count) > 1:
+        raise ConfigError(
+            "A launcher started {count} processes, and one process trains a run. Launch it with --num_processes 1, or "
+            "without a launcher.",
+            count=int(count),
+        )
 
 
 def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -> tuple[Path, Resume | None]:
