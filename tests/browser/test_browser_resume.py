@@ -101,6 +101,17 @@ def only_run(server: Server) -> RunRecord:
     return found
 
 
+@pytest.fixture(scope="module")
+def survivor(server: Server) -> RunRecord:
+    """A run with several checkpoints: what the first test has made, else one of the command line."""
+    store = RunStore(server.workspace / "runs")
+    if not store.list():
+        settings = ["--name", "survivor", "--max_steps", str(STEPS), "--save_steps", "5", "--save_total_limit", "8"]
+        command = [sys.executable, "launch.py", "train", "--workspace", str(server.workspace), *settings]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(run for run in store.list() if run.name == "survivor")
+
+
 def losses(record: RunRecord) -> dict[int, float]:
     return {one["step"]: one["loss"] for one in in_force(record.events()[0]) if one["kind"] == "log"}
 
@@ -148,9 +159,8 @@ def test_a_run_survives_a_pause_and_the_death_of_its_server(server: Server, visi
     assert losses(record) == losses(unbroken) and len(losses(record)) == STEPS
 
 
-def test_a_checkpoint_is_scrubbed_to_asked_and_branched(server: Server, visit: Any) -> None:
-    page = visit("runs")
-    record = only_run(server)
+def test_a_checkpoint_is_scrubbed_to_asked_and_branched(server: Server, survivor: RunRecord, visit: Any) -> None:
+    page, record = visit("runs"), survivor
     steps = [one.step for one in whole(record.path)]
     wait(page, f"{SCRUBBED} === '{steps[-1]}'")
     page.locator("#runs-scrubber [aria-checked=true]").focus()
@@ -192,7 +202,9 @@ def test_a_checkpoint_is_scrubbed_to_asked_and_branched(server: Server, visit: A
     assert page.faults == []
 
 
-def test_a_tick_opens_its_checkpoint_and_a_run_is_given_up_in_two_clicks(server: Server, visit: Any) -> None:
+def test_a_tick_opens_its_checkpoint_and_a_run_is_given_up_in_two_clicks(
+    server: Server, survivor: RunRecord, visit: Any
+) -> None:
     page = visit("train", width=390)
     wait(page, "document.querySelector('#ready .tf-ready')?.dataset.state === 'ready'")
     page.locator("#train-settings .fold-toggle input").check()
@@ -215,8 +227,7 @@ def test_a_tick_opens_its_checkpoint_and_a_run_is_given_up_in_two_clicks(server:
     page.locator("#tab-runs-button").first.click()
     page.locator("#runs-list button", has_text="survivor").click()
     wait(page, f"document.querySelector('#runs-plot [data-step]')?.dataset.step === '{STEPS}'")
-    record = next(run for run in RunStore(server.workspace / "runs").list() if run.name == "survivor")
-    step = whole(record.path)[0].step
+    step = whole(survivor.path)[0].step
     canvas = page.locator("#runs-plot canvas").first
     box = canvas.bounding_box()
     canvas.click(position={"x": 46 + step / STEPS * (box["width"] - 58), "y": box["height"] - 22})
