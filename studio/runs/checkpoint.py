@@ -206,12 +206,14 @@ def drop_after(run_dir: Path, step: int) -> list[int]:
     return [one.step for one in gone]
 
 
-def link(checkpoint: Checkpoint, run_dir: Path) -> Checkpoint:
+def link(checkpoint: Checkpoint, run_dir: Path, *, without: Collection[str] = ()) -> Checkpoint:
     """The same checkpoint in another run's directory: one content on the disk, where the file system can. `verify` it
-    first: its new manifest is of what is there."""
+    first: its new manifest is of what is there. What `without` names is left behind."""
 
     def fill(folder: Path) -> None:
         for name in checkpoint.files:
+            if name.partition(".")[0] in without:
+                continue
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             try:

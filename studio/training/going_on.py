@@ -70,16 +70,18 @@ def extend(record: RunRecord, changes: Mapping[str, Any], *, step: int | None = 
 
 
 def branch(
-    store: RunStore, record: RunRecord, changes: Mapping[str, Any], *, step: int | None = None, name: str | None = None
-) -> Path:
+    store: RunStore, record: RunRecord, changes: Mapping[str, Any], *, step: int | None = None,
+    name: str | None = None, despite: Collection[str] = (),
+) -> Path:  # fmt: skip
     """A new run that begins at a checkpoint of another, with other settings; its directory, ready to be resumed."""
-    checkpoint = latest(record.path, step=step)
+    without = SPARED & set(despite)
+    checkpoint = latest(record.path, step=step, without=without)
     config = changed_config(record, changes)
     config = config.model_copy(update={"name": name or f"{record.name}-from-{checkpoint.step}"})
     settings_changed(checkpoint, config)
-    verify(checkpoint)
+    verify(checkpoint, without=without)
     run_dir = store.create(config)
-    link(checkpoint, run_dir)
+    link(checkpoint, run_dir, without=without)
     origin = {"run_id": record.run_id, "step": checkpoint.step, "kind": "branch"}
     write_whole(run_dir / ORIGIN, json.dumps(origin) + "\n")
     with EventLog(run_dir) as log:  # from here on it is a run that waits to go on, not one that is about to begin

@@ -101,7 +101,7 @@ def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -
         raise ConfigError("A run goes on with its own settings. Give flags for those that change, and no file.")
     record, changes = store.open(named), read_changes(arguments)
     if arguments.branch:
-        run_dir = branch(store, record, changes, step=arguments.step)
+        run_dir = branch(store, record, changes, step=arguments.step, despite=arguments.despite)
         return run_dir, resume_of(store.open(run_dir.name), despite=arguments.despite)
     if changes:
         extend(record, changes, step=arguments.step)

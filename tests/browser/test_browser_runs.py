@@ -12,6 +12,7 @@ from studio.config.files import build
 from studio.runs import EventLog, RunStore
 from studio.runs.bin import Bin
 from studio.runs.labels import annotate, rename, tag
+from studio.runs.store import hold
 from studio.settings import Settings
 
 pytestmark = [
@@ -206,3 +207,19 @@ def test_a_narrow_page_in_chinese_does_not_scroll_sideways(studio: tuple[str, Ru
     body = page.locator(".tf-runs-body")
     assert body.evaluate("one => one.scrollWidth <= one.clientWidth"), "the table fits"
     context.close()
+
+
+def test_a_run_in_training_is_followed_and_its_end_is_seen(page: Any, studio: tuple[str, RunStore]) -> None:
+    folder = studio[1].create(build({"name": "delta"}))
+    row = f"document.querySelector('#runs-list tr[data-run=\"{folder.name}\"]')"
+    with hold(folder), EventLog(folder) as log:  # as another process trains it
+        log.write("started", 0, total_steps=10)
+        log.write("log", 3, loss=2.0)
+        page.wait_for_function(f"{row}?.querySelector('.tf-col-steps').textContent === '3 / 10'")
+        page.locator(".tf-runs-search").fill("delta")
+        log.write("log", 4, loss=1.9)
+        page.wait_for_function(f"{row}.querySelector('.tf-col-steps').textContent === '4 / 10'")
+        assert page.evaluate(f"{row}.querySelector('.tf-col-status').dataset.status") == "running"
+        log.write("finished", 10, seconds=1.0)
+    page.wait_for_function(f"{row}.querySelector('.tf-col-status').dataset.status === 'finished'")
+    assert page.locator(".tf-runs-search").input_value() == "delta"

@@ -230,6 +230,11 @@ def test_a_lost_optimizer_is_refused_or_told(bench: Bench, missing: bool) -> Non
         file.write_bytes(content)
     with pytest.raises(WorkspaceError, match=r"optimizer.safetensors is (missing|not what).*--despite optimizer"):
         bench.go_on(run_dir)
+    record, slower = bench.store.open(run_dir.name), {"training.learning_rate": 3e-5}
+    with pytest.raises(WorkspaceError, match="--despite optimizer"):
+        branch(bench.store, record, slower)
+    child = branch(bench.store, record, slower, despite=["optimizer"])
+    assert not list(child.rglob("optimizer*")) and bench.go_on(child, despite=["optimizer"]).steps == 4
     assert bench.go_on(run_dir, despite=["optimizer"]).status == "finished"
     told = sentences(bench, run_dir)
     assert "without, or with another: optimizer" in told and (not missing or "optimizer.safetensors is missing" in told)
