@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
+from studio.evaluation import EVALUATORS
 from studio.runs.summary import Summary
 
 # Family -> the trainers' own names; `*` is any reward's. An evaluation has each as `eval_...`.
@@ -18,7 +19,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "rewards/chosen", "rewards/rejected", "rewards/margins", "mean_reward", "margin", "reward", "rewards/*/mean",
     ),
     "choices": ("rewards/accuracies", "accuracy"),
-    "answers": ("rouge1", "rouge2", "rougeL", "bleu", "exact_match"),
+    "answers": tuple(figure for one in EVALUATORS.values() for figure in one.figures),  # plugins are there already
     "kl": ("kl",),
     "length": ("completions/mean_length",),
     "errors": ("mse", "mae"),
