@@ -16,6 +16,8 @@ from studio.cli import QUIET  # noqa: E402
 
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core: threads of both, waiting for one another, take thrice
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from studio.settings import Settings  # noqa: E402
 
@@ -46,7 +48,11 @@ def find_chromium() -> str | None:
     return own if Path(own).exists() else None
 
 
-LONG = ("test_smollm2", "test_every_pair", "test_quantized_kinds", "test_preview_is_what_trains")
+LONG = (
+    "test_smollm2", "test_resume", "test_cli", "test_kill", "test_kinds_train", "test_losses", "test_run_goes_on",
+    "test_zombie", "test_every_pair", "test_quantized_kinds", "test_preview_is_what_trains", "test_judge",
+    "test_browser_queue", "test_browser_live", "test_ui_browser", "test_ui_keeps", "test_browser_data",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -55,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Files that take minutes come first, so that of two workers none is left alone with them at the end. What is marked
     thorough runs only where -m names it.
     """
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if "thorough" not in config.option.markexpr:
         left = [item for item in items if item.get_closest_marker("thorough")]
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
