@@ -1,4 +1,5 @@
-"""Methods, formats, checks, evaluators and rewards of others: from installed packages, and from files named at launch.
+"""Methods, formats, checks, evaluators, exporters and rewards of others: from installed packages, and from files that
+are named at launch.
 
 Fills the dicts of the rooms below; each entry is held against what its dict takes. A public Space takes none.
 """
@@ -43,6 +44,7 @@ def rooms() -> dict[str, Room]:
     from studio.data.doctor import CHECKS, Check
     from studio.data.formats import FORMATS, Format
     from studio.evaluation import EVALUATORS, Evaluator
+    from studio.export import EXPORTERS, Exporter
     from studio.methods import METHODS, Method
 
     def offer_rewards() -> None:
@@ -53,6 +55,7 @@ def rooms() -> dict[str, Room]:
         "formats": Room("format", FORMATS, Format, called=True, first=True),
         "checks": Room("check", CHECKS, Check, called=True),
         "evaluators": Room("evaluator", EVALUATORS, Evaluator, called=True),
+        "exporters": Room("exporter", EXPORTERS, Exporter, called=True),
         "rewards": Room("reward", REWARDS, RewardFunction, then=offer_rewards),
     }
 
@@ -114,9 +117,10 @@ def _from_file(file: Path) -> None:
     things = [(room, one) for one in _own(module) for room in found.values() if _belongs(one, room)]
     if not things:
         raise ConfigError(
-            "--plugin {file} holds no method, format, check, evaluator or reward. It must define a class derived from "
-            "studio.methods.Method, studio.data.formats.Format, studio.data.doctor.Check, studio.evaluation.Evaluator "
-            "or studio.methods.rewards.RewardFunction, or a function that takes completions.",
+            "--plugin {file} holds no method, format, check, evaluator, exporter or reward. It must define a class "
+            "derived from studio.methods.Method, studio.data.formats.Format, studio.data.doctor.Check, "
+            "studio.evaluation.Evaluator, studio.export.Exporter or studio.methods.rewards.RewardFunction, or a "
+            "function that takes completions.",
             file=file,
         )
     for room, one in things:

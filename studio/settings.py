@@ -47,6 +47,10 @@ class Settings:
         return self.workspace / "scans"
 
     @property
+    def exports_dir(self) -> Path:
+        return self.workspace / "exports"
+
+    @property
     def allows_local_paths(self) -> bool:
         return self.mode != "space"
 

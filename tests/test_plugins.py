@@ -115,6 +115,19 @@ def test_its_evaluator_scores_the_answers_of_a_run(
     assert 0 <= metrics["eval_first_word"] <= 100 and "eval_bleu" not in metrics
 
 
+def test_its_exporter_writes_a_run(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["--json", "--workspace", str(settings.workspace)]
+    assert main(["train", "--max_steps", "1", "--save_strategy", "no", "--max_train_rows", "16", *both]) == 0
+    run_id = json.loads(capsys.readouterr().out)["run_id"]
+    assert main(["export", run_id, "--as", "norms", *both]) == 2
+    assert "'norms' is no form that a run can be exported in" in capsys.readouterr().err
+    assert main(["export", run_id, "--as", "norms", "--plugin", str(PLUGIN), *both]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["as"], told["files"]) == ("norms", ["norms.json"])
+    norms = json.loads((Path(told["path"]) / "norms.json").read_text(encoding="utf-8"))
+    assert norms and all(one >= 0 for one in norms.values())
+
+
 def test_a_plain_function_is_given_what_it_names_and_the_reference_by_any_usual_name(tmp_path: Path) -> None:
     code = """
 def same(completions, solution):
@@ -138,7 +151,7 @@ FAULTS = [
     ("import studio\n\nraise KeyError('no reason')", r"mine\.py, line 3 could not be loaded \(KeyError: 'no reason'"),
     ("import not_there", r"mine\.py, line 1 could not be loaded \(ModuleNotFoundError: No module named 'not_there'"),
     ("import sys\nsys.exit(3)", r"mine\.py, line 2 could not be loaded \(SystemExit: 3"),
-    ("x = 1", r"holds no method, format, check, evaluator or reward"),
+    ("x = 1", r"holds no method, format, check, evaluator, exporter or reward"),
     (
         "from typing import Literal\nfrom studio.methods.sft import SFT\nfrom studio.section import knob\n"
         "class Own(SFT):\n    type: Literal['dpo'] = knob('dpo')",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from studio.verbs import chat, check, diff, metrics, preview, report, runs, score, sweep, train, ui
+from studio.verbs import chat, check, diff, export, metrics, preview, report, runs, score, sweep, train, ui
 
 VERBS: dict[str, ModuleType] = {
     "ui": ui,
@@ -14,6 +14,7 @@ VERBS: dict[str, ModuleType] = {
     "preview": preview,
     "chat": chat,
     "score": score,
+    "export": export,
     "runs": runs,
     "metrics": metrics,
     "diff": diff,

@@ -1,5 +1,8 @@
-"""A package of somebody else: a method with its own data collator, a format, a check, an evaluator and two rewards."""
+"""A package of somebody else: a method with its own data collator, a format, a check, an evaluator, an exporter
+and two rewards.
+"""
 
+import json
 from typing import Literal
 
 from studio.data.doctor import Check
@@ -7,6 +10,7 @@ from studio.data.formats import Format, Role
 from studio.data.formats.base import Rendered
 from studio.errors import DataError
 from studio.evaluation import Evaluator
+from studio.export import Exporter
 from studio.methods.rewards import RewardFunction
 from studio.methods.sft import SFT
 from studio.section import knob
@@ -89,6 +93,20 @@ class FirstWord(Evaluator):
     def score(self, answers, references):
         pairs = zip(answers, references, strict=True)
         return {"first_word": 100 * sum(a.split()[:1] == b.split()[:1] for a, b in pairs) / len(answers)}
+
+
+class Norms(Exporter):
+    """How large each tensor is that a run has trained, as JSON."""
+
+    name = "norms"
+    loads = False
+
+    def write(self, record, folder, settings):
+        from safetensors.torch import load_file
+
+        tensors = {name: one for file in record.saved.glob("*.safetensors") for name, one in load_file(file).items()}
+        text = json.dumps({name: float(one.norm()) for name, one in tensors.items()})
+        (folder / "norms.json").write_text(text, encoding="utf-8")
 
 
 def polite(completions, **_):
