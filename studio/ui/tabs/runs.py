@@ -11,6 +11,7 @@ from gradio.components import Component
 from studio.config.run import RunConfig
 from studio.runs import RunRecord
 from studio.runs.bin import Bin
+from studio.ui.exports import export_row
 from studio.ui.guard import guard, here, sentence
 from studio.ui.overlay import overlay_card
 from studio.ui.page import Page
@@ -68,6 +69,7 @@ def build(page: Page) -> None:
                 duplicate = gr.Button(i18n("runs.duplicate"), size="sm", elem_id="runs-duplicate")
                 delete = gr.Button(i18n("runs.delete"), size="sm", elem_id="runs-delete")
             take_away(page, chosen)
+            export_row(page, chosen)
             note = gr.Markdown("", elem_classes=["hint"], visible=False)
             labels = label_fields(page)
             text = gr.Code(
