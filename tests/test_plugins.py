@@ -102,11 +102,8 @@ def test_its_rows_are_shown_as_they_train_and_checked(
     assert "4 questions have more than four options." in capsys.readouterr().out
 
 
-def test_its_evaluator_scores_the_answers_of_a_run(
-    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = written(tmp_path, "".join(json.dumps(row) + "\n" for row in QUIZ), "quiz.jsonl")
-    asked = ["--source", str(rows), "--eval_fraction", "0.25", "--max_steps", "1", "--json"]
+def test_its_evaluator_scores_the_answers_of_a_run(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--max_train_rows", "8", "--max_eval_rows", "4", "--max_steps", "1", "--json"]
     asked += ["--predict_with_generate", "--eval_metrics", "first_word", "--eval_max_new_tokens", "4"]
     asked += ["--workspace", str(settings.workspace)]
     assert main(["train", *asked]) == 2 and "no such evaluator" in capsys.readouterr().err
