@@ -32,6 +32,15 @@ def launch(*arguments: object, timeout: float = 240) -> subprocess.CompletedProc
     )
 
 
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of the same in this process, which has the libraries already."""
+    try:
+        code = main(list(map(str, arguments)))
+    except SystemExit as ended:  # argparse's own
+        code = int(ended.code or 0)
+    return code, *capsys.readouterr()
+
+
 def run_file(folder: Path, config: dict[str, Any]) -> Path:
     path = folder / "run.yaml"
     path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")  # JSON is YAML
@@ -168,12 +177,12 @@ BAD = (
 
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("verb", ["check", "train"])
-def test_bad_input_is_one_sentence_and_leaves_no_run(name: str, verb: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_leaves_no_run(
+    name: str, verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, word = bad_files(tmp_path)[name]
-    done = launch(verb, run_file(tmp_path, config), "--workspace", tmp_path / "workspace")
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert "Traceback" not in done.stderr and word in done.stderr and len(done.stderr.strip()) < 600
-    assert done.stdout == ""
+    code, out, err = said(capsys, verb, run_file(tmp_path, config), "--workspace", tmp_path / "workspace")
+    assert (code, out) == (2, "") and word in err and len(err.strip()) < 600
     runs = tmp_path / "workspace" / "runs"
     assert not runs.exists() or not list(runs.iterdir())
 
@@ -188,9 +197,18 @@ def test_bad_input_is_one_sentence_and_leaves_no_run(name: str, verb: str, tmp_p
         (["check", "--learning_rate"], "--learning_rate"),
     ],
 )
-def test_a_wrong_flag_is_one_sentence(arguments: list[str], word: str) -> None:
-    done = launch(*arguments)
-    assert done.returncode == 2 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
+def test_a_wrong_flag_is_one_sentence(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, *arguments)
+    assert (code, out) == (2, "") and word in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("verb", ["check", "train"])
+def test_bad_input_and_a_wrong_flag_from_outside(verb: str, tmp_path: Path) -> None:
+    """No traceback, nothing on stdout, and the exit code of a process."""
+    config, word = bad_files(tmp_path)["broken line"]
+    for given, named in (([run_file(tmp_path, config)], word), (["--learning_rte", "1"], "--learning_rate")):
+        done = launch(verb, *given, "--workspace", tmp_path / "workspace")
+        assert (done.returncode, done.stdout) == (2, "") and named in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_table_or_a_list_of_sources_is_a_flag_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

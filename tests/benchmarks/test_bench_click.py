@@ -47,7 +47,9 @@ def server(tmp_path: Path) -> Iterator[str]:
         process.wait(30)
 
 
-@pytest.mark.parametrize("warm", [False, True], ids=["at once", "libraries warm"])
+@pytest.mark.parametrize(
+    "warm", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["at once", "libraries warm"]
+)
 def test_a_click_becomes_a_compared_reply(
     server: str, chromium: Any, warm: bool, figure: Callable[[str], None]
 ) -> None:

@@ -54,7 +54,9 @@ def config_of(path: Path, model: str) -> RunConfig:
 
 @pytest.mark.benchmark
 @pytest.mark.usefixtures("both_cores")
-@pytest.mark.parametrize("model", ["starter", pytest.param("smollm2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "model", [pytest.param("starter", marks=pytest.mark.thorough), pytest.param("smollm2", marks=pytest.mark.slow)]
+)
 def test_a_look_at_every_row_keeps_the_tokenizers_pace(
     model: str, tmp_path: Path, settings: Settings, figure: Callable[[str], None]
 ) -> None:

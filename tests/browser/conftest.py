@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,17 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]
     yield url, services
     services.worker.shutdown()
     blocks.close()
+
+
+@pytest.fixture
+def unhurried(studio: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step of a run rests a little, as on a GPU: two cores that train at full speed leave a browser none."""
+    from transformers import Trainer
+
+    real = Trainer.training_step
+
+    def step(self: Any, *given: Any, **named: Any) -> Any:
+        time.sleep(0.1)
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(Trainer, "training_step", step)

@@ -73,6 +73,7 @@ def test_one_click_trains_and_both_sides_answer(studio: tuple[str, Any], page: A
     assert page.outside == []
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_stopped_run_keeps_its_adapter_and_its_settings_come_back(studio: tuple[str, Any], page: Any) -> None:
     services = studio[1]
     open_tab(page, "train")

@@ -15,6 +15,7 @@ from studio.runs.store import hold
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
+    pytest.mark.usefixtures("unhurried"),
     pytest.mark.filterwarnings("ignore"),  # what Gradio's server warns about is not ours
 ]
 STEP = "+(document.querySelector('#train-plot [data-step]')?.dataset.step ?? 0)"
