@@ -125,6 +125,7 @@ def test_what_cannot_judge_is_refused_before_weights_are_loaded(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_model_learns_the_manner_that_the_reward_model_likes(world: tuple[Settings, ModelSlot, RunRecord]) -> None:
     settings, slot, record = world
     config = learning(

@@ -133,8 +133,15 @@ def test_language_and_theme_are_switched_and_kept(chromium: Any, served: str) ->
     assert complaints == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 390),
+        pytest.param("light", 390, marks=pytest.mark.thorough),
+        pytest.param("dark", 1280, marks=pytest.mark.thorough),
+    ],
+)
 def test_nothing_scrolls_sideways(chromium: Any, served: str, width: int, scheme: str) -> None:
     size = {"width": width, "height": 844}
     page, complaints = open_page(chromium, served, viewport=size, color_scheme=scheme)
