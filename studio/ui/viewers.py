@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-RATE = 4.0  # answers a second in all: a poll takes about 1.5 ms of the processor that trains
+RATE = 2.0  # answers a second in all: a poll takes 1.5 to 3 ms of the processor that trains
 MOST = 2000  # pages that are told apart
 
 

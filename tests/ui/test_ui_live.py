@@ -246,5 +246,5 @@ def test_the_more_pages_ask_the_less_often_each_does(store: RunStore) -> None:
     first = live.poll({"run": folder.name, "page": "a"})
     assert "pause" not in first
     pauses = [live.poll({**known(first, folder.name), "page": f"p{number}"}).get("pause") for number in range(19)]
-    assert pauses[0] is None and pauses[-1] == 5.0
+    assert pauses[0] is None and pauses[-1] == 10.0
     assert live.poll(known(first, folder.name)) == {}, "who tells no name is told no pause"
