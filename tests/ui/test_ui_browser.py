@@ -130,7 +130,8 @@ def test_language_and_theme_are_switched_and_kept(chromium: Any, served: str) ->
     page.wait_for_function("document.body.dataset.ticks?.split(' ').length === 3", timeout=WARM)
     assert "参数" in page.locator("#model-facts").inner_text()
     assert page.evaluate("document.body.classList.contains('dark')")
-    assert complaints == []
+    # Gradio says of the page that is left that what it was still asking is broken off.
+    assert [one for one in complaints if "AbortError" not in one and "Connection errored out" not in one] == []
 
 
 @pytest.mark.parametrize(
