@@ -104,7 +104,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 def _add_plugin(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE.py",
-        help="run this file, which brings a method, format, check, exporter or reward of yours; may be repeated",
+        help="run this file, which brings a method, format, check, evaluator, exporter or reward; may be repeated",
     )  # fmt: skip
 
 

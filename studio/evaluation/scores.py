@@ -24,7 +24,7 @@ def _checked(evaluator: Evaluator, answers: Sequence[str], references: Sequence[
         found = dict(evaluator.score(answers, references))
     except Exception as error:
         raise RunFailed(
-            "The evaluator {name} failed: {kind}: {text}",
+            "The evaluator {name} failed ({kind}: {text}). Mend it, or take it out of evaluation.metrics.",
             name=evaluator.name,
             kind=type(error).__name__,
             text=str(error)[:300],

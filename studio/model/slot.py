@@ -35,8 +35,7 @@ class ModelSlot:
         self.settings = settings
         self.loaded: LoadedModel | None = None
         self._first = ""
-        self._adapted: dict[str, PeftModel | PreTrainedModel] = {}
-        self._marks: dict[str, object] = {}  # of the folders as they were attached
+        self._adapted: dict[str, tuple[PeftModel | PreTrainedModel, object]] = {}  # with its folder.s mark
         self._free = threading.Condition()
         self._holder: str | None = None
         self._thread: int | None = None
@@ -130,11 +129,12 @@ class ModelSlot:
             self._adapted.pop(adapter_id, None)
             while len(self._adapted) >= MOST_ADAPTERS:
                 self._adapted.pop(next(iter(self._adapted)))
-            self._adapted[adapter_id], self._marks[adapter_id] = adapted, mark
+            self._adapted[adapter_id] = adapted, mark
 
     def holds(self, adapter_id: str, folder: Path) -> bool:
         """Whether this adapter is attached as its folder is now: another process may have trained it further."""
-        return adapter_id in self._adapted and self._marks.get(adapter_id) == _mark(folder)
+        found = self._adapted.get(adapter_id)
+        return found is not None and found[1] == _mark(folder)
 
     def detach(self, adapter_id: str) -> None:
         """Forget an adapter; one that is not there is no mistake."""
@@ -147,7 +147,7 @@ class ModelSlot:
         found = self._adapted.get(adapter_id)
         if found is None:
             raise ModelError("The adapter {adapter} is not loaded. Choose its run again.", adapter=adapter_id)
-        return found
+        return found[0]
 
     def fingerprint(self) -> str:
         """SHA-256 of the base's logits on a fixed prompt: equal means untouched, bit for bit."""

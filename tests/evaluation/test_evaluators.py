@@ -96,7 +96,7 @@ class Odd(Evaluator):
 @pytest.mark.parametrize(
     ("gives", "said"),
     [
-        (None, "The evaluator odd failed: KeyError: 'no reason'"),
+        (None, "The evaluator odd failed (KeyError: 'no reason'). Mend it"),
         ({"odd": float("nan")}, "The evaluator odd gave {'odd': nan}. It must give a finite number for each of its"),
         ({}, "The evaluator odd gave {}."),
         ({"odd": 1.0, "even": 2.0}, "The evaluator odd gave {'odd': 1.0, 'even': 2.0}."),
