@@ -45,6 +45,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "early": {"training": {
         **BY_STEPS, "num_train_epochs": 8, "early_stopping_patience": 2, "early_stopping_threshold": 10,
     }},
+    "padding-free": {"method": {"type": "sft", "padding_free": True}},
+    "wrapped": {
+        "method": {"type": "sft", "packing": True, "packing_strategy": "wrapped"}, "training": {"max_length": 64},
+    },
+    "cosine": {"training": {"lr_scheduler_type": "cosine", "warmup_steps": 2}},
+    "sgd": {"training": {"optim": "sgd"}},
+    "lion": {"training": {"optim": "lion_32bit"}},
+    "gradient-checkpointing": {"training": {"gradient_checkpointing": True}},
+    "neftune": {"method": {"type": "sft", "neftune_noise_alpha": 5}},
+    "dropout": {"adapter": {"lora_dropout": 0.1}},
     "plateau": {"training": {
         **BY_STEPS, "eval_steps": 1, "lr_scheduler_type": "reduce_lr_on_plateau", "learning_rate": 0.05,
         "lr_scheduler_kwargs": {"patience": 0},
