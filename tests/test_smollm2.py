@@ -73,14 +73,41 @@ def test_chat_compares_and_the_base_knows_its_facts(run: tuple[dict[str, Any], P
     assert "Paris" in replies["base"] and replies["adapter"] != replies["base"]
 
 
-METHODS: dict[str, list[str]] = {
-    "dpo": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
-    "kto": ["--source", "assets/samples/captain_byte_votes.jsonl"],
-    "orpo": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
-    "cpo": ["--source", "assets/samples/captain_byte_pairs.jsonl", "--loss_type", "simpo", "--beta", "2"],
-    "reward": ["--source", "assets/samples/captain_byte_pairs.jsonl"],
-    "grpo": ["--source", "QUESTIONS", "--max_completion_length", "8", "--num_generations", "2"],
+# For each method the file of a public data set, where the folder beside this one has it, and what ships otherwise.
+PUBLIC = Path(os.environ.get("TUNEFORK_PUBLIC_DATA", ROOT.parent / "shared" / "data"))
+SAMPLES = ROOT / "assets" / "samples"
+METHODS: dict[str, tuple[str, str, list[str]]] = {
+    "sft": ("alpaca_zh_demo.json", "captain_byte.jsonl", []),
+    "dpo": ("dpo_en_demo.json", "captain_byte_pairs.jsonl", []),
+    "kto": ("kto_en_demo.json", "captain_byte_votes.jsonl", []),
+    "orpo": ("medicalgpt_dpo_zh_500.jsonl", "captain_byte_pairs.jsonl", []),
+    "cpo": ("dpo_en_demo.json", "captain_byte_pairs.jsonl", ["--loss_type", "simpo", "--beta", "2"]),
+    "reward": ("medicalgpt_dpo_zh_500.jsonl", "captain_byte_pairs.jsonl", []),
+    "grpo": ("medicalgpt_grpo_sample.jsonl", "", ["--max_completion_length", "8", "--num_generations", "2"]),
 }
+SHAPES: dict[str, tuple[str, list[str]]] = {
+    "turns": ("medicalgpt_sharegpt_zh_1k.jsonl", ["--completion_only_loss", "false", "--assistant_only_loss", "true"]),
+    "tools": ("glaive_toolcall_en_demo.json", []),
+    "parts": ("reason_tool_use_demo_50.jsonl", []),
+    "text": ("c4_demo.jsonl", []),
+    "names": ("identity.json", []),
+}
+
+
+def trains_what_is_shown(method: str, source: Path, flags: list[str], workspace: Path, capsys: Any) -> None:
+    """Five steps; what the run says that it trained on is what the preview shows."""
+    length = "256" if source.parent == PUBLIC else "64"
+    flags = ["--model_name_or_path", "smollm2", "--method", method, "--source", str(source), *flags]
+    flags += ["--max_train_rows", "16", "--eval_fraction", "0", "--max_length", length, "--workspace", str(workspace)]
+    assert main(["train", *flags, "--per_device_train_batch_size", "2", "--max_steps", "5", "--json"]) == 0
+    face = json.loads(capsys.readouterr().out)
+    assert face["status"] == "finished" and face["steps"] == 5
+    folder = workspace / "runs" / face["run_id"]
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    started = next(event for event in events if event["kind"] == "started")
+    assert main(["preview", *flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == started["digest"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -88,17 +115,21 @@ def test_every_method_trains_smollm2_on_what_its_preview_shows(
     method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    questions = tmp_path / "questions.jsonl"
-    questions.write_text('{"question": "What is two and two?", "answer": "4"}\n' * 8, encoding="utf-8")
-    flags = [str(questions) if flag == "QUESTIONS" else flag for flag in METHODS[method]]
-    flags += ["--model_name_or_path", "smollm2", "--method", method, "--max_train_rows", "8", "--eval_fraction", "0"]
-    flags += ["--per_device_train_batch_size", "2", "--max_length", "64", "--workspace", str(tmp_path / "workspace")]
-    assert main(["train", *flags, "--max_steps", "2", "--save_strategy", "no", "--json"]) == 0
-    face = json.loads(capsys.readouterr().out)
-    assert face["status"] == "finished" and face["steps"] == 2
-    folder = tmp_path / "workspace" / "runs" / face["run_id"]
-    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
-    started = next(event for event in events if event["kind"] == "started")
-    assert main(["preview", *flags, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["digest"] == started["digest"]
+    public, sample, flags = METHODS[method]
+    source = PUBLIC / public if (PUBLIC / public).is_file() else SAMPLES / sample
+    if source == SAMPLES:
+        source = tmp_path / "questions.jsonl"
+        source.write_text('{"question": "What is two and two?", "answer": "4"}\n' * 8, encoding="utf-8")
+    trains_what_is_shown(method, source, flags, tmp_path / "workspace", capsys)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("shape", SHAPES)
+def test_public_files_of_every_shape_train(
+    shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    name, flags = SHAPES[shape]
+    if not (PUBLIC / name).is_file():
+        pytest.skip(f"{name} is not here: TUNEFORK_PUBLIC_DATA names the folder that has it")
+    trains_what_is_shown("sft", PUBLIC / name, flags, tmp_path / "workspace", capsys)

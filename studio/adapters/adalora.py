@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
 from studio.adapters.base import Layers, Start, Targeted
 from studio.errors import ConfigError
 from studio.section import knob
@@ -39,6 +41,19 @@ class AdaLoraAdapter(Targeted):
         "r": "number", "init_r": "number", "target_r": "number", "lora_alpha": "number", "rank_pattern": "ranks",
         "fan_in_fan_out": "flag", "total_step": "number", "tinit": "number", "tfinal": "number", "deltaT": "number",
     }  # fmt: skip
+
+    @model_validator(mode="after")
+    def _ranks_are_taken_away(self) -> AdaLoraAdapter:
+        if self.target_r >= self.init_r:
+            raise ValueError(
+                ConfigError(
+                    "adapter.target_r ({target}) is what is left of adapter.init_r ({initial}), so it must be less. "
+                    "Lower target_r or raise init_r.",
+                    target=self.target_r,
+                    initial=self.init_r,
+                )
+            )
+        return self
 
     def peft_config(self, model: PreTrainedModel, start: Start) -> AdaLoraConfig:
         from peft import AdaLoraConfig

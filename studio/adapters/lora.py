@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from studio.adapters.base import Layers, Pattern, Start, Targeted
+from studio.adapters.base import Layers, Pattern, Start, Targeted, without_expected
 from studio.adapters.targets import (
     ALL_LINEAR,
     Targets,
@@ -59,7 +59,10 @@ class LoraAdapter(Targeted):
     layers_to_transform: Layers = knob((), advanced=True)
 
     peft_type: ClassVar[str] = "LORA"
-    expected: ClassVar[tuple[str, ...]] = ("lora with eva initialization used with low_cpu_mem_usage=False",)
+    expected: ClassVar[tuple[str, ...]] = (
+        "lora with eva initialization used with low_cpu_mem_usage=False",
+        "Using Rank-Stabilized LoRA with rank_pattern/alpha_pattern and post-training conversion",  # ours can
+    )
     trains_new_tokens: ClassVar[bool] = True
 
     @property
@@ -73,20 +76,21 @@ class LoraAdapter(Targeted):
         initial: Any = self.init_lora_weights
         if initial in ("default", "loftq") or start.counting:  # loftq's first values are put in afterwards
             initial = True
-        return LoraConfig(
-            **self.placed(model),
-            r=self.r,
-            lora_alpha=self.lora_alpha,
-            lora_dropout=self.lora_dropout,
-            bias=self.bias,
-            use_rslora=self.use_rslora,
-            use_dora=self.use_dora,
-            init_lora_weights=initial,
-            eva_config=EvaConfig(rho=1.0) if initial == "eva" else None,  # every layer keeps its rank
-            rank_pattern=_ranks(self.rank_pattern, model, setting="rank_pattern"),
-            alpha_pattern=_known(self.alpha_pattern, model, setting="alpha_pattern"),
-            trainable_token_indices=dict(start.new_rows) or None,
-        )
+        with without_expected(type(self)):
+            return LoraConfig(
+                **self.placed(model),
+                r=self.r,
+                lora_alpha=self.lora_alpha,
+                lora_dropout=self.lora_dropout,
+                bias=self.bias,
+                use_rslora=self.use_rslora,
+                use_dora=self.use_dora,
+                init_lora_weights=initial,
+                eva_config=EvaConfig(rho=1.0) if initial == "eva" else None,  # every layer keeps its rank
+                rank_pattern=_ranks(self.rank_pattern, model, setting="rank_pattern"),
+                alpha_pattern=_known(self.alpha_pattern, model, setting="alpha_pattern"),
+                trainable_token_indices=dict(start.new_rows) or None,
+            )
 
     def count(self, model: PreTrainedModel) -> tuple[int, int] | None:
         """PEFT's own figures (a test compares), reckoned from the shapes because PEFT takes half a second."""

@@ -31,7 +31,6 @@ Weights = Annotated[tuple[float, ...], BeforeValidator(figures_of)]
 
 # What TRL can do with these losses alone (`trl/trainer/dpo_trainer.py`):
 DIVERGE = frozenset({"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"})
-DIVIDE_BY_BETA = frozenset({"ipo", "sppo_hard"})
 SORT = frozenset({"aot", "aot_unpaired"})
 SMOOTH = SORT | {"exo_pair", "robust"}
 
@@ -45,7 +44,7 @@ class DPO(PairMethod):
     """Makes the chosen answer likelier than the rejected one, without going far from the reference model."""
 
     type: Literal["dpo"] = knob("dpo", flag="method")
-    beta: float = knob(0.1, ge=0)
+    beta: float = knob(0.1, gt=0)
     loss_type: Losses = knob(("sigmoid",), min_length=1, advanced=True)
     loss_weights: Weights | None = knob(None, advanced=True)
     label_smoothing: float = knob(0.0, ge=0, lt=0.5, advanced=True)
@@ -75,11 +74,6 @@ class DPO(PairMethod):
                 weights=len(self.loss_weights),
                 losses=len(losses),
                 names=", ".join(losses),
-            )
-        if self.beta == 0 and DIVIDE_BY_BETA.intersection(losses):
-            return ConfigError(
-                "method.loss_type: {loss} divides by method.beta, which is 0. Set it, such as 0.1.",
-                loss=_first(losses, DIVIDE_BY_BETA),
             )
         if self.f_divergence_type != "reverse_kl" and not DIVERGE.issuperset(losses):
             return ConfigError(

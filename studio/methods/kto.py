@@ -29,7 +29,7 @@ class KTO(Method):
     """Makes answers that people liked likelier and the others less so; needs no pairs."""
 
     type: Literal["kto"] = knob("kto", flag="method")
-    beta: float = knob(0.1, ge=0)
+    beta: float = knob(0.1, gt=0)
     desirable_weight: float = knob(1.0, gt=0)
     undesirable_weight: float = knob(1.0, gt=0)
     loss_type: Literal["kto", "apo_zero_unpaired"] = knob("kto", advanced=True)

@@ -129,6 +129,7 @@ def test_an_adapter_that_does_not_fit_is_told_before_the_run(settings: Settings,
         ({"adapter": {"init_lora_weights": "eva", "adapter_name_or_path": "x"}}, ["init_lora_weights"]),
         ({"model": {"merged_adapters": "x", "quantization": "4-bit"}}, ["merged_adapters", "4-bit"]),
         ({"adapter": {"type": "ia3", "r": 4}}, ["adapter.r", "another adapter.type"]),
+        ({"adapter": {"type": "adalora", "init_r": 4, "target_r": 4}}, ["target_r (4)", "init_r (4)"]),
         ({"adapter": {"type": "lorra"}}, ["adapter", "lorra", "lora"]),
     ],
 )  # fmt: skip

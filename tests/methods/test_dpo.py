@@ -86,7 +86,7 @@ def test_every_loss_trains(loss: str, rows: Path, settings: Settings) -> None:
         ({"loss_type": "exo_pair"}, "exo_pair needs method.label_smoothing above 0"),
         ({"label_smoothing": 0.1}, "sigmoid knows no method.label_smoothing, which is 0.1"),
         ({"loss_weights": [1, 2]}, "has 2 numbers for 1 losses"),
-        ({"loss_type": "sigmoid,ipo", "beta": 0}, "ipo divides by method.beta, which is 0"),
+        ({"loss_type": "sigmoid,ipo", "beta": 0}, "method.beta must be more than 0; it is 0"),
         ({"loss_type": ["sigmoid", "apo_zero"], "f_divergence_type": "js_divergence"}, "does not go with .*apo_zero"),
         ({"loss_type": "aot", "use_weighting": True}, "use_weighting weighs pairs"),
         ({"loss_type": ["sigmod"]}, "method.loss_type is 'sigmod'; there are: sigmoid"),

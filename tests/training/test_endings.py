@@ -80,11 +80,15 @@ def test_without_rows_to_evaluate_on_the_lever_is_named_before_the_run(
         ({"lr_scheduler_type": "warmup_stable_decay"}, ["num_decay_steps"]),
         ({"early_stopping_patience": 1, "eval_strategy": "no"}, ["early_stopping_patience", "eval_strategy"]),
         ({"lr_scheduler_type": "greedy", "eval_strategy": "no"}, ["lr_scheduler_type"]),
+        (
+            {"method": "kto", "training": {"per_device_train_batch_size": 1}},
+            ["per_device_train_batch_size", "apo_zero_unpaired"],
+        ),
     ],
 )
 def test_pairs_that_cannot_be(training: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        build({"training": training})
+        build(training if "training" in training else {"training": training})
     assert all(word in str(caught.value) for word in words)
 
 
@@ -99,9 +103,9 @@ def test_every_schedule_runs(settings: Settings, kind: str) -> None:
 
 
 def test_a_step_without_a_gradient_ends_the_run(settings: Settings) -> None:
-    """With beta 0 no answer counts for more than another, so nothing pulls."""
+    """With so small a beta no answer counts for more than another, so nothing pulls."""
     data = {"source": str(ASSETS / "samples" / "captain_byte_pairs.jsonl")}
-    config = build({"method": {"type": "dpo", "beta": 0}, "data": data, "training": {"max_steps": 3}})
+    config = build({"method": {"type": "dpo", "beta": 1e-300}, "data": data, "training": {"max_steps": 3}})
     with pytest.raises(RunFailed, match="every gradient is zero at step 1"):
         trained(config, settings)
 

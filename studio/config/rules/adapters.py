@@ -65,10 +65,10 @@ def moved_weights_have_no_reference(config: Sections) -> ConfigError | None:
     adapter = config.adapter
     if not (isinstance(adapter, LoraAdapter) and adapter.moves_weights):
         return None
-    if adapter.use_dora or (adapter.use_rslora and (adapter.rank_pattern or adapter.alpha_pattern)):
+    if adapter.use_dora:
         return ConfigError(
-            "adapter.init_lora_weights: {initial} is saved as plain LoRA, which does not go with use_dora, nor with "
-            "use_rslora and a pattern. Turn these off, or set adapter.init_lora_weights: default.",
+            "adapter.init_lora_weights: {initial} is saved as plain LoRA, which does not go with adapter.use_dora. "
+            "Turn it off, or set adapter.init_lora_weights: default.",
             initial=adapter.init_lora_weights,
         )
     if config.method.has_reference:

@@ -107,6 +107,17 @@ def answers_need_evaluations(config: Sections) -> ConfigError | None:
     return None
 
 
+def kto_needs_neighbours(config: Sections) -> ConfigError | None:
+    """Its KL term is estimated with the answer of another row of the micro-batch."""
+    alone = config.training.per_device_train_batch_size == 1
+    if alone and config.method.type == "kto" and getattr(config.method, "loss_type", "") == "kto":
+        return ConfigError(
+            "method.loss_type: kto puts each answer to its neighbour's prompt too, and "
+            "training.per_device_train_batch_size is 1. Set it to 2 or more, or method.loss_type: apo_zero_unpaired."
+        )
+    return None
+
+
 def no_zero_steps(config: Sections) -> ConfigError | None:
     if config.training.max_steps == 0:
         return ConfigError(
@@ -124,5 +135,6 @@ TRAINING_RULES: tuple[Rule, ...] = (
     schedules_need_settings,
     lengths_are_grouped_of_rows,
     answers_need_evaluations,
+    kto_needs_neighbours,
     no_zero_steps,
 )
