@@ -234,3 +234,32 @@ def test_a_tick_opens_its_checkpoint_and_a_run_is_given_up_in_two_clicks(
     wait(page, f"{SCRUBBED} === '{step}'")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.faults == []
+
+
+def test_a_finished_run_goes_on_from_an_earlier_step_and_for_longer(
+    server: Server, survivor: RunRecord, visit: Any
+) -> None:
+    """The same losses once more, and then five steps that were not asked for at first."""
+    page, store, before = visit("runs"), RunStore(server.workspace / "runs"), losses(survivor)
+    page.locator("#runs-list button", has_text="survivor").first.click()
+    steps = [one.step for one in whole(survivor.path)]
+    wait(page, f"{SCRUBBED} === '{steps[-1]}'")
+    page.locator("#runs-scrubber [aria-checked=true]").focus()
+    page.keyboard.press("ArrowLeft")
+    wait(page, f"{SCRUBBED} === '{steps[-2]}'")
+    page.locator("#runs-scrubber button", has_text="Go on from here").click()
+    page.locator("#runs-scrubber button", has_text=f"Remove them and go on from step {steps[-2]}").click()
+    wait(page, "document.querySelector('#runs-plot [data-status]')?.dataset.status !== 'finished'")
+    status(page, "finished", "runs-plot")
+    told = [one["step"] for one in store.open(survivor.run_id).events()[0] if one["kind"] == "resumed"]
+    assert told[-1] == steps[-2] and losses(store.open(survivor.run_id)) == before
+
+    page.locator("#tab-train-button").first.click()
+    page.wait_for_selector("#extend:visible")
+    page.locator("#more input").fill("5")
+    page.locator("#extend").click()
+    wait(page, f"{STEP} === {STEPS + 5}")
+    status(page, "finished")
+    longer = losses(store.open(survivor.run_id))
+    assert len(longer) == STEPS + 5 and {step: longer[step] for step in before} == before
+    assert page.faults == []
