@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from studio.errors import ConfigError, ModelError, StudioError, WorkspaceError
 from studio.export.adapter import AdapterAlone
 from studio.export.base import Exporter
 from studio.export.merged import MergedModel
+from studio.export.staging import staging
 from studio.runs.disk import sync_folder, sync_tree
 from studio.runs.spare import is_full
 from studio.runs.store import RunRecord
@@ -48,21 +47,16 @@ def fitting(record: RunRecord) -> list[str]:
 def export(record: RunRecord, name: str, target: Path, settings: Settings) -> Exported:
     """The run in one form, in a folder that appears whole and proven, or not at all."""
     exporter = _checked(record, name, target, settings)
-    staged: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        exporter.write(record, staged, settings)
-        proof = _proven(exporter, record, staged, settings)
-        files = sorted(one for one in staged.rglob("*") if one.is_file())
-        names = tuple(one.relative_to(staged).as_posix() for one in files)
-        size = sum(one.stat().st_size for one in files)
-        _put(staged, target)
+        with staging(target) as staged:
+            exporter.write(record, staged, settings)
+            proof = _proven(exporter, record, staged, settings)
+            files = sorted(one for one in staged.rglob("*") if one.is_file())
+            names = tuple(one.relative_to(staged).as_posix() for one in files)
+            size = sum(one.stat().st_size for one in files)
+            _put(staged, target)
     except Exception as error:
         raise _told(error, record, name, target) from error
-    finally:
-        if staged is not None:
-            shutil.rmtree(staged, ignore_errors=True)
     return Exported(run_id=record.run_id, form=name, path=target, files=names, bytes=size, proof=proof)
 
 
@@ -108,7 +102,6 @@ def _proven(exporter: Exporter, record: RunRecord, folder: Path, settings: Setti
 
 def _put(staged: Path, target: Path) -> None:
     """To its place. What came there meanwhile is not touched: then this fails."""
-    staged.chmod(0o755)
     sync_tree(staged)
     if target.exists():
         target.rmdir()

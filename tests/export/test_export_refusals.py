@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from studio.export import EXPORTERS, export, fitting
 from studio.export.adapter import AdapterAlone
 from studio.export.merged import MergedModel
 from studio.runs import RunRecord
+from studio.runs.store import hold
 from studio.settings import Settings
 
 
@@ -104,6 +106,17 @@ def test_a_crash_in_the_middle_leaves_nothing(
     with pytest.raises(kind, match=sentence):
         export(runs["lora"], "merged", tmp_path / "empty", runs.settings)
     assert [one.name for one in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(runs: Any, tmp_path: Path) -> None:
+    left, busy, other = (tmp_path / f".{name}.part-{end}" for name, end in (("a", "1"), ("a", "2"), ("b", "1")))
+    for folder in (left, busy, other):
+        (folder / "a").mkdir(parents=True)
+        os.utime(folder, (0, 0))
+    with hold(busy):
+        os.utime(busy, (0, 0))
+        export(runs["lora"], "adapter", tmp_path / "a", runs.settings)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".a.part-2", ".b.part-1", "a"]
 
 
 def test_what_came_there_meanwhile_is_not_touched(runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
