@@ -5,7 +5,7 @@
  2 zombie run            faults/test_zombie.py::test_a_run_killed_in_mid_step_is_interrupted_everywhere
  3 disk full             faults/test_run_faults.py::test_a_full_disk_is_a_failed_run_with_its_sentence
                          faults/test_run_faults.py::test_a_full_disk_leaves_the_server_alive
-                        faults/test_run_faults.py::test_a_checkpoint_from_before_the_disk_was_full_goes_on
+                         faults/test_run_faults.py::test_a_checkpoint_from_before_the_disk_was_full_goes_on
  4 truncated adapter     faults/test_model_faults.py::test_a_cut_adapter_is_named_by_file_and_the_next_reply_works
  5 pickle adapter        faults/test_model_faults.py::test_a_pickled_adapter_is_refused_unread
                          faults/test_model_faults.py::test_a_pickled_adapter_is_no_beginning_either
@@ -20,14 +20,15 @@
  9 upload name markup    ui/test_ui_browser.py::test_an_upload_is_mapped_and_nothing_in_it_runs
 10 markup in a cell      ui/test_ui_browser.py::test_an_upload_is_mapped_and_nothing_in_it_runs
 11 markup in a reply     ui/test_ui_replies.py::test_markup_is_carried_as_text
+                         browser/test_browser_hostile_reply.py::test_a_models_reply_is_shown_and_executes_nothing
 12 cross-site upload     ui/test_ui_app.py::test_other_hosts_and_other_sites_are_refused
-13 oversized upload     ui/test_ui_app.py::test_an_upload_over_the_limit_is_refused
+13 oversized upload      ui/test_ui_app.py::test_an_upload_over_the_limit_is_refused
 14 gzip bomb             faults/test_data_faults.py::test_a_gzip_bomb_is_refused_in_little_memory
 15 Parquet bomb          faults/test_data_faults.py::test_a_parquet_bomb_is_refused_by_its_footer
 16 truncated JSONL       faults/test_data_faults.py::test_a_broken_row_is_named_and_the_others_kept_by_choice
 17 UTF-16                faults/test_data_faults.py::test_marks_and_line_ends_change_no_row
                          faults/test_data_fault_kinds.py::test_marks_and_line_ends_change_no_row_of_csv
-18 BOM, CRLF, blanks    faults/test_data_faults.py::test_marks_and_line_ends_change_no_row
+18 BOM, CRLF, blanks     faults/test_data_faults.py::test_marks_and_line_ends_change_no_row
 19 no rows               faults/test_data_faults.py::test_a_file_that_cannot_be_read_is_one_sentence
 20 mixed types late      faults/test_data_fault_kinds.py::test_row_400_001_is_found
 21 duplicate header      faults/test_data_faults.py::test_a_file_that_cannot_be_read_is_one_sentence
