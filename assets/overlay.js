@@ -55,7 +55,7 @@ const figureName = (name) => {
   const known = { loss: live("show_loss"), mean_token_accuracy: live("show_accuracy"), learning_rate: live("rate"),
     grad_norm: live("norm"), tokens_per_second: live("speed"), memory_bytes: live("memory") }[name];
   const curve = live(`curves.${name}`);
-  return known ?? (curve.startsWith("curves.") ? name : `${curve} (${name})`);
+  return known ?? (curve.startsWith("curves.") || curve === name ? name : `${curve} (${name})`);
 };
 
 function sync() {
