@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from studio.adapters import ADAPTERS
 from studio.config.files import build
@@ -64,7 +66,18 @@ def mostly(method: str, kind: str, form: str) -> bool:
     ("method", "kind", "form"),
     [one if mostly(*one) else pytest.param(*one, marks=pytest.mark.thorough) for one in CASES],
 )
-def test_a_pair_trains_and_is_read_back(method: str, kind: str, form: str, settings: Settings, untied: str) -> None:
+def test_a_pair_trains_and_is_read_back(
+    method: str, kind: str, form: str, settings: Settings, untied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import studio.training.train as module
+
+    plain, trained = module.save_trained, []
+
+    def save(model: Any, *rest: Any, **named: Any) -> Any:
+        trained.extend(one.detach().clone() for one in model.parameters() if one.requires_grad)
+        return plain(model, *rest, **named)
+
+    monkeypatch.setattr(module, "save_trained", save)
     model = {"model_name_or_path": untied if kind == "trainable_tokens" else "starter", "quantization": form}
     training = {"max_steps": 2, "learning_rate": 1e-4, "save_strategy": "no", "eval_strategy": "no"}
     config = build(
@@ -76,6 +89,8 @@ def test_a_pair_trains_and_is_read_back(method: str, kind: str, form: str, setti
     assert train(config, run_dir, slot, settings=settings).steps == 2
     warnings = [one["message"] for one in store.open(run_dir.name).events()[0] if one["kind"] == "warning"]
     assert not warnings and slot.untouched()
+    saved = [one for file in store.open(run_dir.name).saved.glob("*.safetensors") for one in load_file(file).values()]  # type: ignore[union-attr]
+    assert trained and all(any(torch.equal(one, other) for other in saved) for one in trained)
     assert run_dir.name in slot.adapters or method == "reward"
     if method == "reward":
         slot.attach(run_dir.name, run_dir / ("adapter" if config.adapter and config.adapter.beside else "model"),
