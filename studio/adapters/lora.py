@@ -62,6 +62,7 @@ class LoraAdapter(Targeted):
     expected: ClassVar[tuple[str, ...]] = (
         "lora with eva initialization used with low_cpu_mem_usage=False",
         "Using Rank-Stabilized LoRA with rank_pattern/alpha_pattern and post-training conversion",  # ours can
+        "Careful, disabling adapter layers with bias configured",  # `keep_first_biases` sees to it
     )
     trains_new_tokens: ClassVar[bool] = True
 

@@ -5,8 +5,10 @@ Works on the PEFT model that a trainer made. Trains nothing.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from torch import Tensor, nn
 
+REFERENCE = "ref"  # the name under which TRL's trainers look for one
 EVA_BATCHES = 16  # batches whose activations say where an adapter should look
 
 
@@ -55,18 +58,67 @@ def _continue(model: PeftModel, before: AdapterFile, *, base: Path) -> None:
 
 
 def _keep_as_reference(model: PeftModel) -> None:
-    """A frozen copy under the name that TRL's trainers look for."""
+    """A frozen copy beside it."""
     import torch
 
-    model.add_adapter("ref", model.peft_config["default"])
+    config = copy.copy(model.peft_config["default"])
+    if hasattr(config, "bias"):
+        config.bias = "none"  # PEFT lets one adapter have them; `keep_first_biases` has those of this one
+    model.add_adapter(REFERENCE, config)
     with torch.no_grad():
         parameters = dict(model.named_parameters())
         for name, parameter in parameters.items():
             if ".default." in name:
-                parameters[name.replace(".default.", ".ref.")].copy_(parameter)
+                parameters[name.replace(".default.", f".{REFERENCE}.")].copy_(parameter)
     for name, parameter in parameters.items():
-        if ".ref." in name:
+        if f".{REFERENCE}." in name:
             parameter.requires_grad_(False)
+
+
+def keep_first_biases(model: PeftModel) -> None:
+    """Biases that an adapter trains are the base's own, which switching the adapter off does not bring back: while the
+    model answers as its reference, they are what they were before the first step."""
+    trained = [one for name, one in model.named_parameters() if one.requires_grad and _in_place(name)]
+    first, learned = [one.detach().clone() for one in trained], list[Any]()
+    plain, choose = model.disable_adapter, model.set_adapter
+
+    def put(values: list[Any]) -> None:
+        for one, value in zip(trained, values, strict=True):
+            one.data = value
+
+    @contextmanager
+    def as_at_first() -> Iterator[None]:
+        if learned:  # inside another one
+            yield
+            return
+        learned.extend(one.data for one in trained)
+        put(first)
+        try:
+            yield
+        finally:
+            put(learned)
+            learned.clear()
+
+    @contextmanager
+    def disable_adapter() -> Iterator[None]:
+        with as_at_first(), plain():
+            yield
+
+    chosen = ExitStack()
+
+    def set_adapter(name: str, *rest: Any, **named: Any) -> None:
+        chosen.close()
+        if name == REFERENCE:
+            chosen.enter_context(as_at_first())
+        choose(name, *rest, **named)
+
+    if trained:
+        model.disable_adapter, model.set_adapter = disable_adapter, set_adapter
+
+
+def _in_place(name: str) -> bool:
+    """Whether a trained parameter is a bias of the base's, and not of a module beside it."""
+    return "bias" in name.rpartition(".")[2] and ".default." not in name
 
 
 def _from_activations(model: PeftModel, batches: Iterable[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from studio.errors import RunFailed
 from studio.methods.base import Parts
 from studio.model.adapter import moves_weights, peft_config, start_of
 from studio.model.adapter_file import AdapterFile
-from studio.model.first_values import batches_of, put_first_values, remember
+from studio.model.first_values import batches_of, keep_first_biases, put_first_values, remember
 from studio.model.precision import train_in_float32
 from studio.model.reference import load_reference
 from studio.model.slot import ModelSlot
@@ -91,6 +91,8 @@ def build(
         )  # fmt: skip
         remember(trainer.model, adapter, run_dir / INITIAL)
     train_in_float32(trainer.model)
+    if adapter is not None and adapter.beside and config.method.has_reference:
+        keep_first_biases(trainer.model)
     if isinstance(adapter, LoraAdapter) and adapter.loraplus_lr_ratio is not None:
         trainer.optimizer = faster_b(trainer, adapter.loraplus_lr_ratio)
     if trainer.args.world_size == 1:
