@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,11 +27,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Waiting:
-    """One run that waits: to be begun, or to go on from a checkpoint (`step`; None is the last one)."""
+    """One run that waits: to be begun, or to go on from a checkpoint (`step`; None is the last one), with `changes` of
+    its settings (dotted keys)."""
 
     run_id: str
     action: Literal["start", "resume"] = "start"
     step: int | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 class RunQueue:
@@ -148,7 +150,10 @@ class RunQueue:
 def _entry(found: dict[str, Any]) -> Waiting:
     """An entry of the file. ValueError for what is none: a run's id is a name, never a path."""
     run_id, action, step = found["run_id"], found.get("action", "start"), found.get("step")
+    changes = found.get("changes", {})
     whole = step is None or (isinstance(step, int) and not isinstance(step, bool) and step >= 0)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) or action not in ("start", "resume") or not whole:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) or action not in ("start", "resume"):
         raise ValueError(f"{found} is no waiting run")
-    return Waiting(run_id, action, step)
+    if not whole or not isinstance(changes, dict):
+        raise ValueError(f"{found} is no waiting run")
+    return Waiting(run_id, action, step, changes)

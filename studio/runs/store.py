@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from filelock import FileLock
-
 from studio.config import RunConfig
 from studio.config.files import build, dump, read_yaml
 from studio.errors import ConfigError, WorkspaceError
@@ -29,6 +27,7 @@ from studio.runs.facts import is_figure as is_figure
 from studio.runs.labels import read_labels
 from studio.runs.lock import LOCK as LOCK
 from studio.runs.lock import held
+from studio.runs.lock import hold as hold
 from studio.runs.queue import RunQueue
 from studio.runs.usage import Usage
 
@@ -235,14 +234,6 @@ class RunStore:
         if folder.name in waiting:
             status = "running" if held(folder) else "queued"
         return record_of(folder, facts, status=status, created=signature[0] / 1e9, size=self.usage.known(folder))
-
-
-def hold(run_dir: Path) -> FileLock:
-    """The lock that says 'a living process works on this run'. The system frees it when the process dies.
-
-    One object a run and process, so that it may be taken again by whoever works for its holder.
-    """
-    return FileLock(run_dir / LOCK, timeout=5, thread_local=False, is_singleton=True)
 
 
 def slug(name: str) -> str:

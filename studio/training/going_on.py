@@ -1,6 +1,7 @@
 """How a run ends and goes on, in words and by its checkpoints. Builds no trainer.
 
-What goes on is the same run (`resume_of`), with more steps (`extend`), or another one from its checkpoint (`branch`).
+What goes on is the same run (`resume_of`), also with other settings such as more steps, or another one from its
+checkpoint (`branch`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from studio.config import RunConfig
-from studio.config.files import dump, lay
+from studio.config.files import build, dump, lay, read_yaml
 from studio.errors import ConfigError, StudioError, WorkspaceError
-from studio.runs.checkpoint import broken, latest, link, tidy, verify, whole
+from studio.runs.checkpoint import Checkpoint, broken, latest, link, tidy, verify, whole
 from studio.runs.disk import write_whole
-from studio.runs.events import EventLog
+from studio.runs.events import EVENTS, TERMINAL, EventLog, last_events
+from studio.runs.lock import training_now
 from studio.runs.origin import ORIGIN
 from studio.runs.stopping import StopKind
 from studio.runs.store import RUN_YAML, RunRecord, RunStore
@@ -31,42 +33,68 @@ MOST_BACK = 3
 
 
 def resume_of(
-    record: RunRecord, *, step: int | None = None, despite: Collection[str] = (), held: bool = False
-) -> Resume:
-    """From where a run goes on; a sentence where it cannot. `held`: by whoever asks."""
+    record: RunRecord, *, config: RunConfig | None = None, step: int | None = None, despite: Collection[str] = (),
+    held: bool = False,
+) -> Resume:  # fmt: skip
+    """From where a run goes on, with its own settings or those in `config`; a sentence where it cannot. Changes
+    nothing: `keep_config` does once it goes on. `held`: by whoever asks."""
     if record.status == "running" and not held:
-        raise WorkspaceError("The run {run} is training now. Stop or pause it first.", run=record.run_id)
+        raise training_now(record.run_id)
     unknown = set(despite) - set(ACCEPTABLE)
     if unknown:
         known = ", ".join(ACCEPTABLE)
         raise ConfigError("--despite takes {names}; got {value}.", names=known, value=sorted(unknown)[0])
     tidy(record.path)
     checkpoint = latest(record.path, step=step, without=SPARED & set(despite))
-    config = record.config()
-    changed = settings_changed(checkpoint, config)
-    total = checkpoint.facts.get("total_steps")
-    if record.status == "finished" and not changed and total is not None and checkpoint.step >= total:
-        raise WorkspaceError(
-            "The run {run} is at its last step, {step}. Set more steps or epochs to go on: "
-            "`train --resume {run} --max_steps {more}`.",
-            run=record.run_id,
-            step=checkpoint.step,
-            more=2 * checkpoint.step,
-        )
+    changed = settings_changed(checkpoint, config or record.config())
+    total = _total(checkpoint, config or record.config())
+    if (changed or record.status == "finished") and total is not None:
+        check_steps_left(record.run_id, checkpoint, total=total)
     return Resume(checkpoint=checkpoint, despite=frozenset(despite), changed=changed)
 
 
-def extend(record: RunRecord, changes: Mapping[str, Any], *, step: int | None = None) -> RunConfig:
-    """The run's own file with other settings, such as more epochs; refused where it could not go on with them."""
-    if record.status == "running":
-        raise WorkspaceError("The run {run} is training now. Stop or pause it first.", run=record.run_id)
-    config = changed_config(record, changes)
-    settings_changed(latest(record.path, step=step), config)
-    place = record.path / RUN_YAML
+def check_steps_left(run_id: str, checkpoint: Checkpoint, *, total: int) -> None:
+    """A sentence where a run of `total` steps is over at its checkpoint."""
+    if checkpoint.step >= total:
+        raise WorkspaceError(
+            "The run {run} is at its last step, {step}. Set more steps or epochs to go on: "
+            "`train --resume {run} --max_steps {more}`.",
+            run=run_id,
+            step=checkpoint.step,
+            more=2 * checkpoint.step,
+        )
+
+
+def _total(checkpoint: Checkpoint, config: RunConfig) -> int | None:
+    """How many steps a run has with these settings; None where only its rows could tell."""
+    if config.training.max_steps > 0:
+        return config.training.max_steps
+    before = (checkpoint.facts.get("settings") or {}).get("training") or {}
+    same = all(before.get(name) == getattr(config.training, name) for name in ("max_steps", "num_train_epochs"))
+    total = checkpoint.facts.get("total_steps")
+    return int(total) if same and total is not None else None
+
+
+def keep_config(run_dir: Path, config: RunConfig) -> None:
+    """The run's own file with the settings that it goes on with, where they are others."""
+    place = run_dir / RUN_YAML
+    if build(read_yaml(place), name=RUN_YAML) == config:
+        return
     made = place.stat().st_mtime_ns
     write_whole(place, dump(config))
     os.utime(place, ns=(made + 1, made + 1))  # the run is as old as it was; it is read anew all the same
-    return config
+
+
+def tell_refused(log: EventLog, run_dir: Path, told: StudioError) -> bool:
+    """A run that had ended well and could not go on is what it was, and its last event says why; whether it is so."""
+    events = last_events(run_dir / EVENTS)
+    last = next((one for one in reversed(events) if one["kind"] in (*TERMINAL, "resumed", "started")), None)
+    if last is None or last["kind"] not in ("finished", "stopped", "paused"):
+        return False
+    kept = {name: last[name] for name in ("total_steps", "metrics", "adapter") if name in last}
+    words = "It did not go on, and is as it was. {problem}"
+    log.tell(last["kind"], words, {"problem": str(told)}, step=last.get("step"), **kept)
+    return True
 
 
 def branch(
@@ -79,6 +107,9 @@ def branch(
     config = changed_config(record, changes)
     config = config.model_copy(update={"name": name or f"{record.name}-from-{checkpoint.step}"})
     settings_changed(checkpoint, config)
+    total = _total(checkpoint, config)
+    if total is not None:
+        check_steps_left(record.run_id, checkpoint, total=total)
     verify(checkpoint, without=without)
     run_dir = store.create(config)
     link(checkpoint, run_dir, without=without)

@@ -29,13 +29,23 @@ from studio.runs.checkpoint import drop_after, tidy
 from studio.runs.data_report import keep_data_report
 from studio.runs.disk import remove_folder
 from studio.runs.events import EVENTS, EventLog, Listener, events_of
+from studio.runs.lock import holding
 from studio.runs.stopping import asked_to_stop, forget_stop
-from studio.runs.store import ADAPTER, MODEL, STOP, hold, is_figure
+from studio.runs.store import ADAPTER, MODEL, STOP, is_figure
 from studio.settings import Settings
 from studio.training.arguments import check_arguments, steps_of
 from studio.training.build import INITIAL, build
 from studio.training.failure import explain, give_back
-from studio.training.going_on import STATUS_OF, End, go_back, last_words, tell_resumed
+from studio.training.going_on import (
+    STATUS_OF,
+    End,
+    check_steps_left,
+    go_back,
+    keep_config,
+    last_words,
+    tell_refused,
+    tell_resumed,
+)
 from studio.training.judge import check_rows_fit
 from studio.training.keeper import data_identity, versions
 from studio.training.plan import blocking, findings, sequences_of
@@ -84,7 +94,7 @@ def train(
     """Train as `config` says into `run_dir`, from the beginning or from a checkpoint of it; every end, also a bad one,
     is an event with a sentence."""
     with (
-        hold(run_dir),
+        holding(run_dir),
         EventLog(run_dir, listeners=listeners) as log,
         followed(log, config, run_dir, settings=settings),
     ):
@@ -99,6 +109,8 @@ def train(
             seconds = round(time.monotonic() - began, 2)
             give_back(error, run_dir)
             with suppress(OSError):  # where nothing can be written, whoever started the run is told all the same
+                if resume is not None and tell_refused(log, run_dir, told):
+                    raise told from error
                 log.tell("failed", told.template, told.details, seconds=seconds, error=type(error).__name__)
             if told is error:
                 raise
@@ -194,8 +206,11 @@ def _trained(
     while True:
         trainer, record = build(config, run_dir, slot, staged=staged, log=log, resume=resume)
         if resume is not None:
-            gone = drop_after(run_dir, resume.checkpoint.step)
             total = steps_of(config.training, sequences_of(config, staged.prepared))
+            if resume.changed and not back:
+                check_steps_left(run_dir.name, resume.checkpoint, total=total)
+            keep_config(run_dir, config)
+            gone = drop_after(run_dir, resume.checkpoint.step)
             tell_resumed(log, resume, gone=gone, total_steps=total)
         if resume is None or not events_of(run_dir / EVENTS, "started"):
             _write_started(log, config, run_dir, staged=staged, trainer=trainer, loaded=loaded)

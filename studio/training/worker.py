@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,7 @@ from studio.runs.stopping import StopKind, ask_to_stop, forget_stop
 from studio.runs.store import RunStore, hold
 from studio.settings import Settings
 from studio.training.failure import explain
-from studio.training.going_on import resume_of
+from studio.training.going_on import changed_config, resume_of, tell_refused
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +63,18 @@ class Worker:
             self._go_on()
             return run_dir.name
 
-    def resume(self, run_id: str, *, step: int | None = None) -> str:
-        """Let a run go on from a checkpoint (None: the last one), at once or when its turn comes."""
+    def resume(self, run_id: str, *, step: int | None = None, changes: Mapping[str, Any] | None = None) -> str:
+        """Let a run go on from a checkpoint (None: the last one), with `changes` of its settings where there are some,
+        at once or when its turn comes."""
         with self._changed:
             self._let_end()
             record = self._store.open(run_id)
             if record.status == "running":
                 raise BusyError("{run} is training already.", run=run_id)
-            resume_of(record, step=step)  # a sentence now, not when its turn comes
+            config = changed_config(record, changes or {})
+            resume_of(record, config=config, step=step)  # a sentence now, not when its turn comes
             forget_stop(record.path)
-            self.queue.add(Waiting(run_id, "resume", step))
+            self.queue.add(Waiting(run_id, "resume", step, dict(changes or {})))
             self._go_on()
             return run_id
 
@@ -199,12 +202,15 @@ class Worker:
             from studio.training.train import train
 
             record = self._store.open(entry.run_id)
-            config = record.config()
-            resume = resume_of(record, step=entry.step, held=True) if entry.action == "resume" else None
+            config, resume = record.config(), None
+            if entry.action == "resume":
+                config = changed_config(record, entry.changes)
+                resume = resume_of(record, config=config, step=entry.step, held=True)
         except Exception as error:
             logger.exception("%s cannot start", entry.run_id)
             told = StudioError(NO_LIBRARY, problem=error) if isinstance(error, ImportError) else explain(error)
             with EventLog(run_dir) as log:
-                log.tell("failed", told.template, told.details)
+                if entry.action != "resume" or not tell_refused(log, run_dir, told):
+                    log.tell("failed", told.template, told.details)
             return
         train(config, run_dir, self._slot, settings=self._settings, resume=resume)

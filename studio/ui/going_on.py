@@ -17,7 +17,6 @@ from studio.runs.checkpoint import whole
 from studio.runs.events import EVENTS, last_events
 from studio.runs.living import last_alive
 from studio.runs.stopping import StopKind
-from studio.training.going_on import extend
 from studio.ui.facts import as_value, facts_card
 from studio.ui.guard import guard, here
 from studio.ui.plots import script, watch
@@ -121,8 +120,7 @@ def wire_going_on(page: Page, parts: GoingOn, *, plot: Any, state: Any, outputs:
     @guard
     def longer(run_id: str, more: float | None) -> dict[Component, Any]:
         record = services.store.open(run_id)
-        extend(record, longer_by(record, more or 0))
-        tell_place(services, services.worker.resume(run_id))
+        tell_place(services, services.worker.resume(run_id, changes=longer_by(record, more or 0)))
         return {plot: watch("current"), **state()}
 
     buttons = [parts.stop, parts.pause, parts.abandon]

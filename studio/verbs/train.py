@@ -22,6 +22,7 @@ from studio.telling import narrate, print_json, stdout_kept, tell
 from studio.verbs.base import INTERRUPTED, settings_of
 
 if TYPE_CHECKING:
+    from studio.config import RunConfig
     from studio.training.resume import Resume
 
 HELP = "train what RUN.yaml or the flags say, or let a run go on"
@@ -47,8 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         from studio.model.slot import ModelSlot
         from studio.training.train import train
 
-        run_dir, resume = _begin(arguments, store, settings)
-        config = store.open(run_dir.name).config() if resume else read_config(arguments)
+        run_dir, config, resume = _begin(arguments, store, settings)
         RunQueue(settings.runs_dir).remove(run_dir.name)  # a page's server need not train it again
         print(f"run {run_dir.name}", file=sys.stderr)
         with interrupt_stops(run_dir) as interrupted:
@@ -81,9 +81,9 @@ def _refuse_several_processes() -> None:
         )
 
 
-def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -> tuple[Path, Resume | None]:
-    """The directory to train into, and from where a run goes on."""
-    from studio.training.going_on import branch, extend, resume_of
+def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -> tuple[Path, RunConfig, Resume | None]:
+    """The directory to train into, with which settings, and from where a run goes on."""
+    from studio.training.going_on import branch, changed_config, resume_of
     from studio.training.plan import preflight
 
     named = arguments.resume or arguments.branch
@@ -94,7 +94,7 @@ def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -
             )
         config = read_config(arguments)
         preflight(config, settings, progress=tell)  # faults come before a run directory is made
-        return store.create(config), None
+        return store.create(config), config, None
     if arguments.resume and arguments.branch:
         raise ConfigError("--resume goes on with a run and --branch makes another of it. Give one of them.")
     if arguments.yaml is not None:
@@ -102,11 +102,10 @@ def _begin(arguments: argparse.Namespace, store: RunStore, settings: Settings) -
     record, changes = store.open(named), read_changes(arguments)
     if arguments.branch:
         run_dir = branch(store, record, changes, step=arguments.step, despite=arguments.despite)
-        return run_dir, resume_of(store.open(run_dir.name), despite=arguments.despite)
-    if changes:
-        extend(record, changes, step=arguments.step)
-    record = store.open(named)
-    return record.path, resume_of(record, step=arguments.step, despite=arguments.despite)
+        made = store.open(run_dir.name)
+        return run_dir, made.config(), resume_of(made, despite=arguments.despite)
+    config = changed_config(record, changes)
+    return record.path, config, resume_of(record, config=config, step=arguments.step, despite=arguments.despite)
 
 
 @contextlib.contextmanager

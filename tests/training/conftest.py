@@ -16,7 +16,7 @@ from studio.runs import RunStore
 from studio.runs.events import Event, in_force
 from studio.runs.stopping import StopKind, ask_to_stop
 from studio.settings import Settings
-from studio.training.going_on import resume_of
+from studio.training.going_on import changed_config, resume_of
 from studio.training.train import Outcome, train
 
 # What two runs cannot share: how long something took, and how much memory there was.
@@ -44,10 +44,11 @@ class Bench:
         run_dir = run_dir or self.store.create(config)
         return run_dir, train(config, run_dir, ModelSlot(self.settings), settings=self.settings, **named)
 
-    def go_on(self, run_dir: Path, *, listeners: Any = (), **named: Any) -> Outcome:
+    def go_on(self, run_dir: Path, *, listeners: Any = (), changes: Any = None, **named: Any) -> Outcome:
         record = self.store.open(run_dir.name)
-        resume = resume_of(record, **named)
-        return self.run(record.config(), run_dir, resume=resume, listeners=listeners)[1]
+        config = changed_config(record, changes or {})
+        resume = resume_of(record, config=config, **named)
+        return self.run(config, run_dir, resume=resume, listeners=listeners)[1]
 
     def broken(self, config: RunConfig, steps: Sequence[int], *, kind: StopKind = "pause") -> Path:
         """The run stopped after the log of each of these steps, and let go on each time."""

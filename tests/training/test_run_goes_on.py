@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from studio.runs.stopping import ask_to_stop
 from studio.settings import ASSETS
 from studio.training import build as building
 from studio.training import callback
-from studio.training.going_on import branch, extend, resume_of
+from studio.training.going_on import branch, changed_config, resume_of
 from studio.training.train import train
 from tests.training.conftest import Bench, asking, assert_same, curve
 
@@ -133,8 +135,12 @@ def test_a_finished_run_goes_on_for_more_steps_as_if_it_had_been_longer(bench: B
     record = bench.store.open(run_dir.name)
     with pytest.raises(WorkspaceError, match=r"at its last step, 3.*--max_steps 6"):
         resume_of(record)
-    extend(record, {"training.max_steps": 5})
-    assert bench.go_on(run_dir).steps == 5
+    before = (run_dir / "run.yaml").read_text()
+    for changes in ({"training.max_steps": 2}, {"training.max_steps": 3, "training.learning_rate": 0.01}):
+        with pytest.raises(WorkspaceError, match=r"at its last step, 3"):
+            resume_of(record, config=changed_config(record, changes))
+    assert (run_dir / "run.yaml").read_text() == before
+    assert bench.go_on(run_dir, changes={"training.max_steps": 5}).steps == 5
     assert "training.max_steps" in sentences(bench, run_dir)
     assert_same(bench.store, longer, run_dir)
     assert bench.store.open(run_dir.name).total_steps == 5
@@ -194,7 +200,10 @@ def test_each_step_is_saved_once_and_after_its_evaluation(bench: Bench) -> None:
 def test_what_cannot_change_is_named(bench: Bench, changes: dict[str, Any], named: str) -> None:
     run_dir, _ = bench.run(bench.config(training={**STEADY, "max_steps": 1}))
     record, before = bench.store.open(run_dir.name), (run_dir / "run.yaml").read_text()
-    for act in (lambda: extend(record, changes), lambda: branch(bench.store, record, changes)):
+    for act in (
+        lambda: resume_of(record, config=changed_config(record, changes)),
+        lambda: branch(bench.store, record, changes),
+    ):
         with pytest.raises(WorkspaceError, match=f"; {named} cannot change"):
             act()
     assert (run_dir / "run.yaml").read_text() == before and len(bench.store.list()) == 1
@@ -210,9 +219,32 @@ def test_other_rows_are_refused_or_told(bench: Bench, tmp_path: Path) -> None:
     path.write_text("\n".join(rows[::-1]), encoding="utf-8")
     with pytest.raises(WorkspaceError, match="no longer what the checkpoint of step"):
         bench.go_on(run_dir)
-    assert bench.store.open(run_dir.name).status == "failed" and len(steps(run_dir)) >= 1
+    assert bench.store.open(run_dir.name).status == "paused" and len(steps(run_dir)) >= 1
     assert bench.go_on(run_dir, despite=["data"]).status == "finished"
     assert "without, or with another: data" in sentences(bench, run_dir)
+    path.write_text("\n".join(rows), encoding="utf-8")
+    before, settings = bench.store.open(run_dir.name), (run_dir / "run.yaml").read_text()
+    with pytest.raises(WorkspaceError, match="no longer what the checkpoint of step"):
+        bench.go_on(run_dir, changes={"training.max_steps": 5})
+    after = bench.store.open(run_dir.name)
+    assert (after.status, after.steps, after.total_steps) == ("finished", 3, 3) and after.metrics == before.metrics
+    said = bench.store.open(run_dir.name).events()[0][-1]["message"]
+    assert said.startswith("It did not go on, and is as it was. The data is no longer")
+    assert (run_dir / "run.yaml").read_text() == settings
+
+
+def test_what_another_process_trains_is_left_to_it(bench: Bench) -> None:
+    """Seen only once the lock is asked for: both have looked at the run before one of them began."""
+    run_dir, _ = bench.run(bench.config(training={**STEADY, "max_steps": 1}))
+    settings, events = (run_dir / "run.yaml").read_text(), (run_dir / "events.jsonl").read_text()
+    code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code, run_dir / "lock"], stdin=-1, stdout=-1) as other:
+        assert other.stdout and other.stdout.readline()
+        resume = resume_of(bench.store.open(run_dir.name), config=bench.config(training={**STEADY, "max_steps": 2}))
+        with pytest.raises(WorkspaceError, match="is training now"):
+            bench.run(bench.config(training={**STEADY, "max_steps": 2}), run_dir, resume=resume)
+        other.kill()
+    assert (run_dir / "run.yaml").read_text() == settings and (run_dir / "events.jsonl").read_text() == events
 
 
 @pytest.mark.parametrize("missing", [True, False])
