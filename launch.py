@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from studio.cli import main
-
 if __name__ == "__main__":
+    try:
+        from studio.cli import main
+    except KeyboardInterrupt:  # while it is still being read
+        sys.exit(130)
     sys.exit(main(sys.argv[1:]))

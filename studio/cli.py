@@ -16,8 +16,9 @@ from pathlib import Path
 
 from studio.errors import ConfigError, StudioError
 from studio.flags import Parser, underscored
+from studio.runs.spare import is_full
 from studio.settings import read_settings
-from studio.telling import one_line
+from studio.telling import deaf, one_line
 from studio.verbs import VERBS
 from studio.verbs.base import INTERRUPTED
 
@@ -42,7 +43,10 @@ def main(argv: list[str] | None = None) -> int:
         words = getattr(VERBS.get(argv[0]), "words", underscored)
         arguments = _parser(argv[0]).parse_args(words(argv))
         arguments.problems = problems
-        return arguments.run(arguments)
+        code = int(arguments.run(arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except StudioError as error:
         print(f"{argv[0]}: {one_line(error)}", file=sys.stderr)
         return error.exit_code
@@ -50,8 +54,14 @@ def main(argv: list[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `launch.py runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        deaf(sys.stdout)
         return 0
+    except OSError as error:
+        if not is_full(error):
+            raise
+        deaf(sys.stdout)
+        print(f"{argv[0]}: The disk is full: not all of the output could be written.", file=sys.stderr)
+        return 1
 
 
 def _plug_in(argv: list[str]) -> list[ConfigError]:

@@ -5,6 +5,7 @@ Texts of a setting (label, help) live in `studio/ui/locale/*.json` under "knobs"
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -37,6 +38,21 @@ def mapping_of(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
+
+
+INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")  # controls, and what turns a line round
+
+
+def one_line(text: str) -> str:
+    """A text in one line, without what a terminal or page would act on instead of showing it."""
+    return " ".join(INVISIBLE.sub("", text).split())
+
+
+def _line(value: object) -> object:
+    return one_line(value) if isinstance(value, str) else value
+
+
+Line = Annotated[str, BeforeValidator(_line)]
 
 
 class Section(BaseModel):

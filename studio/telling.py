@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -61,9 +62,23 @@ def print_json(value: Any, *, to: TextIO | None = None) -> None:
     print(json.dumps(value, ensure_ascii=False, default=str), file=to or sys.stdout)
 
 
+def note(line: str) -> None:
+    """A line on stderr. A reader who has gone away is told nothing more, and ends no run."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        deaf(sys.stderr)
+
+
+def deaf(stream: TextIO) -> None:
+    """From here on nobody reads the stream: what is written to it is gone."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
 def tell(sentence: str, fraction: float | None) -> None:
     percent = f" {fraction:.0%}" if fraction is not None else ""
-    print(f"{sentence}{percent}", file=sys.stderr)
+    note(f"{sentence}{percent}")
 
 
 def narrate(event: Event) -> None:
@@ -71,20 +86,19 @@ def narrate(event: Event) -> None:
     kind, step = event["kind"], event.get("step")
     if kind == "log":
         figures = f"loss {event['loss']:.4f}" if isinstance(event.get("loss"), float) else ""
-        print(f"step {step} {figures} lr {event.get('learning_rate', 0):.3g}", file=sys.stderr)
+        note(f"step {step} {figures} lr {event.get('learning_rate', 0):.3g}")
     elif kind == "evaluated" and isinstance(event.get("eval_loss"), float):
         rest = "".join(f", {one} {event[f'eval_{one}']:.4g}" for one in EVALUATED if f"eval_{one}" in event)
-        print(f"step {step} eval_loss {event['eval_loss']:.4f}{rest}", file=sys.stderr)
+        note(f"step {step} eval_loss {event['eval_loss']:.4f}{rest}")
     elif kind == "sample":
-        print(f"step {step} {_clipped(event['prompt'])} -> {_clipped(event['policy'])}", file=sys.stderr)
+        note(f"step {step} {_clipped(event['prompt'])} -> {_clipped(event['policy'])}")
     elif kind == "started":
-        print(
+        note(
             f"training {event['trainable_parameters']:,} of {event['total_parameters']:,} parameters for "
-            f"{event['total_steps']} steps on {event['device']} in {event['dtype']}, digest {event['digest']}",
-            file=sys.stderr,
+            f"{event['total_steps']} steps on {event['device']} in {event['dtype']}, digest {event['digest']}"
         )
     elif event.get("message") and kind != "failed":
-        print(event["message"], file=sys.stderr)
+        note(event["message"])
 
 
 def _clipped(text: str, most: int = 120) -> str:

@@ -18,7 +18,7 @@ from studio.config.training import TrainingConfig
 from studio.errors import ConfigError
 from studio.methods import METHODS, Method
 from studio.methods.sft import SFT
-from studio.section import Section, knob
+from studio.section import Line, Section, knob
 
 
 @cache
@@ -55,7 +55,7 @@ AnyMethod = Annotated[SerializeAsAny[Method], PlainValidator(_method)]
 class RunConfig(Section):
     """The sections of a run. Frozen; `config.files` reads and writes it as YAML."""
 
-    name: str | None = knob(None, max_length=80)
+    name: Line | None = knob(None, max_length=80)
     method: AnyMethod = SFT()
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

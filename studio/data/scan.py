@@ -114,7 +114,7 @@ def scan(
 
 
 def _mark_used(store: TokenStore) -> None:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # gone, or in a place that cannot be written, which is said when it is
         os.utime(store.folder)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,10 +15,10 @@ from filelock import FileLock
 
 from studio.errors import ConfigError, WorkspaceError
 from studio.runs.disk import write_whole
+from studio.section import INVISIBLE, one_line
 
 LABELS, LOCK = "labels.json", ".labels.lock"
 LONGEST_NAME, LONGEST_NOTES, LONGEST_TAG, MOST_TAGS = 80, 10_000, 32, 20
-INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")  # controls, and what turns a line round
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def read_labels(run_dir: Path) -> Labels:
 
 def rename(run_dir: Path, name: str) -> Labels:
     """Call a run otherwise; an empty name is that of its run.yaml again."""
-    text = _line(name)
+    text = one_line(name)
     if len(text) > LONGEST_NAME:
         raise ConfigError(
             "The name has {length} characters; a run's name has {most} at most. Put the rest into its notes.",
@@ -84,7 +83,7 @@ def tag_as(run_dir: Path, tags: Iterable[str]) -> Labels:
 
 def _tags(given: Iterable[str]) -> tuple[str, ...]:
     """Tags without doubles, in their order; a comma parts two."""
-    tags = tuple(dict.fromkeys(text for one in given for part in one.split(",") if (text := _line(part))))
+    tags = tuple(dict.fromkeys(text for one in given for part in one.split(",") if (text := one_line(part))))
     long = next((one for one in tags if len(one) > LONGEST_TAG), None)
     if long is not None:
         raise ConfigError(
@@ -95,10 +94,6 @@ def _tags(given: Iterable[str]) -> tuple[str, ...]:
     if len(tags) > MOST_TAGS:
         raise ConfigError("A run has {most} tags at most. Take one off first.", most=MOST_TAGS)
     return tags
-
-
-def _line(text: str) -> str:
-    return " ".join(INVISIBLE.sub("", text).split())
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -41,6 +42,7 @@ _OURS = frozenset(
         "save_total_limit", "on_divergence", "spike_factor",
     }
 )  # fmt: skip
+_SHARES = ("adam_beta1", "adam_beta2")
 # Not part of transformers: (package, how pip calls it)
 _PACKAGES = {
     "galore": ("galore_torch", "galore-torch"),
@@ -118,6 +120,7 @@ def check_arguments(config: RunConfig) -> None:
                 near=_nearest(name, kinds),
             )
         _check_type(name, value, kinds[name])
+        _check_value(name, value)
 
 
 def looks_for_best(training: TrainingConfig) -> bool:
@@ -203,6 +206,23 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
             value=str(value)[:60],
             kind=str(getattr(kind, "__name__", kind)).replace("typing.", ""),
         ) from error
+
+
+def _check_value(name: str, value: Any) -> None:
+    """What a library finds out only once the model is loaded."""
+    from importlib.util import find_spec
+
+    if name in _SHARES and not 0 <= float(value) < 1:
+        raise ConfigError("training.extra.{name} is {value}; it is at least 0 and less than 1.", name=name, value=value)
+    if name != "deepspeed" or not value:
+        return
+    if find_spec("deepspeed") is None:
+        raise ConfigError(
+            "training.extra.deepspeed needs the package deepspeed, which is not installed. "
+            "Run: pip install deepspeed, or take it out."
+        )
+    if isinstance(value, str) and not Path(value).is_file():
+        raise ConfigError("training.extra.deepspeed: there is no file {path}.", path=value)
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -34,7 +34,9 @@ def explain(error: BaseException, *, run_dir: Path | None = None) -> StudioError
             "the effective batch), lower max_length, or turn on gradient_checkpointing."
         )
     if is_full(error):
-        return RunFailed("The disk is full. Free some space or choose another workspace, then start the run again.")
+        return RunFailed(
+            "The disk is full. Free some space and let the run go on, or start it again in another workspace."
+        )
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return RunFailed(
             "{file} cannot be used ({reason}). Give this user the right to read and write it, or choose another "

@@ -49,6 +49,8 @@ def words(argv: list[str]) -> list[str]:
     """`runs tag ID +good -bad`: a tag to take off is no flag. Flags may stand anywhere: they go behind the words."""
     plain, flags, rest = argv[:1], list[str](), iter(argv[1:])
     for one in rest:
+        if one == "--" and plain[1:2] == ["tag"]:  # no tag; a tag to take off is no flag without it either
+            continue
         if re.fullmatch(r"-[^-].*", one) and one != "-h" and plain[1:2] == ["tag"]:
             flags.append(f"--off={one[1:]}")
         elif one.startswith("--"):

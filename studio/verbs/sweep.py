@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from studio.errors import ConfigError, StudioError
 from studio.runs.store import RunRecord, RunStore
 from studio.runs.sweep import Results, can_go_on, mark, results_of, runs_of, sweeps_of
 from studio.settings import Settings
-from studio.telling import narrate, one_line, print_json, stdout_kept
+from studio.telling import narrate, note, one_line, print_json, stdout_kept
 from studio.verbs.base import INTERRUPTED, settings_of
 from studio.verbs.train import interrupt_stops
 
@@ -43,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         ahead = [point for point in sweep.points if point.number not in done]
         _check(ahead, settings)  # every fault before the first run begins
         if not arguments.check:
-            print(f"sweep {sweep.sweep_id}: {len(ahead)} of {len(sweep.points)} runs to train", file=sys.stderr)
+            note(f"sweep {sweep.sweep_id}: {len(ahead)} of {len(sweep.points)} runs to train")
             code = _train(sweep, ahead, store, settings)
     if arguments.check:
         return _checked(arguments, sweep, done=len(done))
@@ -61,7 +60,7 @@ def _check(points: list[Point], settings: Settings) -> None:
             preflight(point.config, settings)
         except StudioError as error:
             faults.append(error)
-            print(f"{point.config.name}: {one_line(error)}", file=sys.stderr)
+            note(f"{point.config.name}: {one_line(error)}")
     if faults:
         raise ConfigError(
             "{count} of {total} runs of the sweep cannot be trained; none was begun. {problem}",
@@ -79,12 +78,12 @@ def _train(sweep: Sweep, ahead: list[Point], store: RunStore, settings: Settings
     slot, code, before = ModelSlot(settings), 0, runs_of(store, sweep.sweep_id)
     for count, point in enumerate(ahead, 1):
         run_dir, resume = _begin(sweep, point, store, before.get(point.number))
-        print(f"run {count} of {len(ahead)}: {run_dir.name}", file=sys.stderr)
+        note(f"run {count} of {len(ahead)}: {run_dir.name}")
         with interrupt_stops(run_dir) as interrupted:
             try:
                 train(point.config, run_dir, slot, settings=settings, listeners=[narrate], resume=resume)
             except StudioError as error:
-                print(f"{run_dir.name}: {one_line(error)}", file=sys.stderr)
+                note(f"{run_dir.name}: {one_line(error)}")
                 code = FAILED
         if interrupted.is_set():
             return INTERRUPTED
@@ -100,7 +99,7 @@ def _begin(sweep: Sweep, point: Point, store: RunStore, before: RunRecord | None
         try:
             return before.path, resume_of(before)
         except StudioError as error:
-            print(f"{before.run_id} cannot go on: {one_line(error)}", file=sys.stderr)
+            note(f"{before.run_id} cannot go on: {one_line(error)}")
     run_dir = store.create(point.config)
     mark(run_dir, sweep, point)
     return run_dir, None

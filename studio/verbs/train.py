@@ -18,7 +18,7 @@ from studio.runs.queue import RunQueue
 from studio.runs.stopping import ask_to_stop
 from studio.runs.store import RunStore
 from studio.settings import Settings
-from studio.telling import narrate, print_json, stdout_kept, tell
+from studio.telling import narrate, note, print_json, stdout_kept, tell
 from studio.verbs.base import INTERRUPTED, settings_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         run_dir, config, resume = _begin(arguments, store, settings)
         RunQueue(settings.runs_dir).remove(run_dir.name)  # a page's server need not train it again
-        print(f"run {run_dir.name}", file=sys.stderr)
+        note(f"run {run_dir.name}")
         with interrupt_stops(run_dir) as interrupted:
             try:
                 outcome = train(
@@ -118,10 +118,7 @@ def interrupt_stops(run_dir: Path) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
         ask_to_stop(run_dir)
-        print(
-            "Stopping; what was learned is kept, and `train --resume` goes on from here. Ctrl-C again ends at once.",
-            file=sys.stderr,
-        )
+        note("Stopping; what was learned is kept, and `train --resume` goes on from here. Ctrl-C again ends at once.")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

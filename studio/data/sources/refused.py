@@ -63,7 +63,8 @@ def missing(path: Path) -> DataError:
         return link
     near = difflib.get_close_matches(path.name, _readable(path.parent), n=3, cutoff=0.5)
     if near:
-        return DataError("There is no file {path}. Did you mean {near}?", path=shortened(path), near=" or ".join(near))
+        names = " or ".join(shortened(path.with_name(name)) for name in near)
+        return DataError("There is no file {path}. Did you mean {near}?", path=shortened(path), near=names)
     return DataError("There is no file {path}. Check the path (data.source).", path=shortened(path))
 
 
