@@ -77,6 +77,9 @@ const tick = async () => {
       bar.dataset.state = "offline";
       running.textContent = say("app.offline");
       running.className = "tf-chip tf-running bad";
+      for (const toast of document.querySelectorAll(".toast-body")) { // Gradio's own: English, over the header
+        if (toast.textContent.includes("Connection to the server was lost")) toast.style.display = "none";
+      }
       pause = 4000;
     }
   }

@@ -38,10 +38,13 @@ function draw() {
 }
 
 let waited = 0;
+let seen = true;
 const timer = setInterval(() => {
   if (!element.isConnected) { clearInterval(timer); return; }
   waited += 1;
-  if (told?.run !== wanted() || (told?.status === "running" && waited % 5 === 0)) ask();
+  const again = visible() && !seen; // it may have gone on meanwhile
+  seen = visible();
+  if (again || told?.run !== wanted() || waited % (told?.status === "running" ? 5 : 10) === 0) ask();
 }, 1000);
 watch("value", ask);
 draw();

@@ -203,10 +203,13 @@ function take(answer, step) {
 }
 
 let waited = 0;
+let seen = true;
 const timer = setInterval(() => {
   if (!element.isConnected) { clearInterval(timer); return; }
   waited += 1;
-  if (asked !== given().asked || waited % (busy() ? 3 : 10) === 0) ask();
+  const again = visible() && !seen; // it may have gone on meanwhile
+  seen = visible();
+  if (again || asked !== given().asked || waited % (busy() ? 3 : 10) === 0) ask();
 }, 1000);
 watch("value", ask);
 draw();

@@ -25,7 +25,9 @@ root.append(
 );
 
 const short = (key) => key.split(".").at(-1);
-const figureName = (name) => (name === "loss" ? say("train_loss") : name === "eval_loss" ? say("eval_loss") : name === "eval_mean_token_accuracy" ? say("accuracy") : name.replace(/^eval_/, "").replaceAll("_", " "));
+const curveName = (name) => { const word = status(`curves.${name}`); return word.startsWith("curves.") ? name.replaceAll("_", " ") : word; };
+const figureName = (name) => ({ loss: say("train_loss"), eval_loss: say("eval_loss"), eval_mean_token_accuracy: say("accuracy") }[name]
+  ?? curveName(name.replace(/^eval_/, "")));
 const differing = (shown) => {
   const keys = shown.keys.filter((key) => new Set(shown.runs.map((run) => written(run.values[key]))).size > 1);
   return keys.length ? keys : shown.keys;

@@ -40,6 +40,7 @@ def mapping_of(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of)]
 
 
+MOST = 1_000_000_000  # of whatever is counted
 INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")  # controls, and what turns a line round
 
 

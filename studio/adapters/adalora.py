@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from studio.adapters.base import Layers, Start, Targeted
 from studio.errors import ConfigError
-from studio.section import knob
+from studio.section import MOST, knob
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
@@ -28,9 +28,9 @@ class AdaLoraAdapter(Targeted):
     target_r: int = knob(8, ge=1, le=1024)
     lora_alpha: float = knob(32, gt=0)
     lora_dropout: float = knob(0.05, ge=0, lt=1)
-    tinit: int = knob(0, ge=0, advanced=True)
-    tfinal: int = knob(0, ge=0, advanced=True)
-    deltaT: int = knob(1, ge=1, advanced=True)  # noqa: N815 - PEFT's name
+    tinit: int = knob(0, ge=0, le=MOST, advanced=True)
+    tfinal: int = knob(0, ge=0, le=MOST, advanced=True)
+    deltaT: int = knob(1, ge=1, le=MOST, advanced=True)  # noqa: N815 - PEFT's name
     orth_reg_weight: float = knob(0.5, gt=0, advanced=True)
     layers_to_transform: Layers = knob((), advanced=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from studio.adapters.base import Adapter, Quantization, Start
 from studio.adapters.targets import saved_names
 from studio.errors import ConfigError
-from studio.section import Names, knob
+from studio.section import MOST, Names, knob
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -19,7 +19,7 @@ class FreezeAdapter(Adapter):
     """All weights stand still but those of the last layers, and of the modules named besides."""
 
     type: Literal["freeze"] = knob("freeze", flag="adapter_type")
-    trainable_layers: int = knob(2, ge=1)
+    trainable_layers: int = knob(2, ge=1, le=MOST)
     modules_to_save: Names = knob((), advanced=True, flag="lora_modules_to_save", aliases=("modules_to_save",))
 
     quantizations: ClassVar[tuple[Quantization, ...]] = ("none",)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.adapters.base import Layers, Quantization, Start, Targeted
-from studio.section import knob
+from studio.section import MOST, knob
 
 if TYPE_CHECKING:
     from peft import LoKrConfig
@@ -20,7 +20,7 @@ class LoKrAdapter(Targeted):
     r: int = knob(8, ge=1, le=1024, flag="lora_r")
     alpha: float = knob(8, gt=0)
     decompose_both: bool = knob(False, advanced=True)
-    decompose_factor: int = knob(-1, ge=-1, advanced=True)
+    decompose_factor: int = knob(-1, ge=-1, le=MOST, advanced=True)
     rank_dropout: float = knob(0.0, ge=0, lt=1, advanced=True)
     module_dropout: float = knob(0.0, ge=0, lt=1, advanced=True)
     layers_to_transform: Layers = knob((), advanced=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.adapters.base import Layers, Start, Targeted
 from studio.errors import ConfigError
-from studio.section import knob
+from studio.section import MOST, knob
 
 if TYPE_CHECKING:
     from peft import OFTConfig
@@ -18,7 +18,7 @@ class OFTAdapter(Targeted):
     """Turns each layer's weights instead of adding to them, block by block."""
 
     type: Literal["oft"] = knob("oft", flag="adapter_type")
-    oft_block_size: int = knob(32, ge=2)
+    oft_block_size: int = knob(32, ge=2, le=MOST)
     module_dropout: float = knob(0.0, ge=0, lt=1)
     coft: bool = knob(False, advanced=True)
     eps: float = knob(6e-5, gt=0, advanced=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.adapters.base import Layers, Start, Targeted
 from studio.adapters.targets import ATTENTION, Targets
-from studio.section import knob
+from studio.section import MOST, knob
 
 if TYPE_CHECKING:
     from peft import VeraConfig
@@ -18,10 +18,10 @@ class VeraAdapter(Targeted):
     """LoRA whose two matrices are random, fixed and shared; only two vectors a layer are trained."""
 
     type: Literal["vera"] = knob("vera", flag="adapter_type")
-    r: int = knob(256, ge=1, flag="lora_r")
+    r: int = knob(256, ge=1, le=MOST, flag="lora_r")
     vera_dropout: float = knob(0.0, ge=0, lt=1)
     d_initial: float = knob(0.1, gt=0, advanced=True)
-    projection_prng_key: int = knob(0, ge=0, advanced=True)
+    projection_prng_key: int = knob(0, ge=0, le=MOST, advanced=True)
     target_modules: Targets = knob(ATTENTION, flag="lora_target_modules", aliases=("target_modules",))
     layers_to_transform: Layers = knob((), advanced=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from studio.section import Names, Section, knob
+from studio.section import MOST, Names, Section, knob
 
 STARTER = "starter"
 
@@ -40,8 +40,8 @@ class DataConfig(Section):
     eval_fraction: float = knob(0.1, ge=0, lt=1)
     eval_source: str | None = knob(None, advanced=True)
     eval_split: str | None = knob(None, advanced=True, aliases=("dataset_test_split",))
-    max_train_rows: int | None = knob(None, ge=1, advanced=True)
-    max_eval_rows: int | None = knob(None, ge=1, advanced=True)
+    max_train_rows: int | None = knob(None, ge=1, le=MOST, advanced=True)
+    max_eval_rows: int | None = knob(None, ge=1, le=MOST, advanced=True)
     shuffle: bool = knob(False, advanced=True)
     bad_rows: Literal["refuse", "skip"] = knob("refuse", advanced=True)
     filters: Names = knob((), advanced=True)

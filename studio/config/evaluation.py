@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from studio.section import Names, Section, knob
+from studio.section import MOST, Names, Section, knob
 
 SAMPLES = 4  # how many `generate_samples: true` asks for
 
@@ -21,5 +21,5 @@ class EvaluationConfig(Section):
     generate_samples: Annotated[int, BeforeValidator(_count)] = knob(0, ge=0, le=64, advanced=True)
     max_new_tokens: int = knob(128, ge=1, le=8192, advanced=True, flag="eval_max_new_tokens")
     predict_with_generate: bool = knob(False, advanced=True)
-    generate_rows: int | None = knob(64, ge=0, advanced=True)
+    generate_rows: int | None = knob(64, ge=0, le=MOST, advanced=True)
     metrics: Names = knob(("rouge", "bleu", "exact_match"), min_length=1, advanced=True, flag="eval_metrics")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.section import Section, knob
+from studio.section import MOST, Section, knob
 
 
 class GenerationConfig(Section):
@@ -11,6 +11,6 @@ class GenerationConfig(Section):
     max_new_tokens: int = knob(256, ge=1, le=8192)
     temperature: float = knob(0.7, ge=0, le=5)
     top_p: float = knob(0.9, gt=0, le=1)
-    top_k: int = knob(0, ge=0, advanced=True)
+    top_k: int = knob(0, ge=0, le=MOST, advanced=True)
     repetition_penalty: float = knob(1.0, gt=0, le=10, advanced=True)
     seed: int = knob(0, ge=0, lt=2**32, flag="generation_seed")

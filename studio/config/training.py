@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from studio.section import Section, knob, mapping_of
+from studio.section import MOST, Section, knob, mapping_of
 
 Strategy = Literal["no", "steps", "epoch"]
 Scheduler = Literal[
@@ -27,10 +27,10 @@ class TrainingConfig(Section):
 
     learning_rate: float = knob(2.0e-4, gt=0, le=1)
     num_train_epochs: float = knob(3, gt=0)
-    max_steps: int = knob(-1, ge=-1)
-    per_device_train_batch_size: int = knob(4, ge=1)
-    gradient_accumulation_steps: int = knob(1, ge=1)
-    max_length: int | None = knob(1024, ge=8)
+    max_steps: int = knob(-1, ge=-1, le=MOST)
+    per_device_train_batch_size: int = knob(4, ge=1, le=MOST)
+    gradient_accumulation_steps: int = knob(1, ge=1, le=MOST)
+    max_length: int | None = knob(1024, ge=8, le=MOST)
     truncation_mode: Literal["keep_start", "keep_end", "drop"] = knob("keep_start", advanced=True)
     seed: int = knob(42, ge=0, lt=2**32)
     lr_scheduler_type: Scheduler = knob("linear", advanced=True)
@@ -39,17 +39,17 @@ class TrainingConfig(Section):
     weight_decay: float = knob(0.0, ge=0, advanced=True)
     max_grad_norm: float = knob(1.0, ge=0, advanced=True)
     optim: str = knob("adamw_torch", advanced=True, suggested=OPTIMIZERS)
-    logging_steps: int = knob(1, ge=1, advanced=True)
+    logging_steps: int = knob(1, ge=1, le=MOST, advanced=True)
     eval_strategy: Strategy = knob("epoch", advanced=True)
-    eval_steps: int | None = knob(None, ge=1, advanced=True)
-    per_device_eval_batch_size: int = knob(8, ge=1, advanced=True)
+    eval_steps: int | None = knob(None, ge=1, le=MOST, advanced=True)
+    per_device_eval_batch_size: int = knob(8, ge=1, le=MOST, advanced=True)
     save_strategy: Strategy = knob("steps", advanced=True)
-    save_steps: int = knob(200, ge=1, advanced=True)
+    save_steps: int = knob(200, ge=1, le=MOST, advanced=True)
     save_minutes: float | None = knob(10, gt=0, advanced=True)
-    save_total_limit: int | None = knob(2, ge=1, advanced=True)
+    save_total_limit: int | None = knob(2, ge=1, le=MOST, advanced=True)
     load_best_model_at_end: bool = knob(False, advanced=True)
     metric_for_best_model: str = knob("loss", min_length=1, advanced=True)
-    early_stopping_patience: int | None = knob(None, ge=1, advanced=True)
+    early_stopping_patience: int | None = knob(None, ge=1, le=MOST, advanced=True)
     early_stopping_threshold: float = knob(0.0, ge=0, advanced=True)
     on_divergence: Literal["stop", "go_back"] = knob("stop", advanced=True)
     spike_factor: float | None = knob(None, gt=1, advanced=True)

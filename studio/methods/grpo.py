@@ -17,7 +17,7 @@ from studio.methods.pairs import build, without_cuts
 from studio.methods.paths import cell_of
 from studio.methods.reference import reference
 from studio.methods.rewards import REWARDS, RewardFunction
-from studio.section import figures_of, knob, names_of
+from studio.section import MOST, figures_of, knob, names_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +47,8 @@ class GRPO(Method):
     reward_funcs: tuple[str, ...] = knob(("exact_match",), min_length=1)
     reward_weights: Weights | None = knob(None, advanced=True)
     reference_column: str | None = knob(None, advanced=True)
-    num_generations: int = knob(4, ge=2)
-    max_completion_length: int = knob(256, ge=1)
+    num_generations: int = knob(4, ge=2, le=MOST)
+    max_completion_length: int = knob(256, ge=1, le=MOST)
     temperature: float = knob(1.0, gt=0, flag="sampling_temperature")
     beta: float = knob(0.0, ge=0)
     loss_type: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"] = knob(
@@ -61,11 +61,11 @@ class GRPO(Method):
         "sum_then_normalize", advanced=True
     )
     importance_sampling_level: Literal["token", "sequence"] = knob("token", advanced=True)
-    num_iterations: int = knob(1, ge=1, advanced=True)
+    num_iterations: int = knob(1, ge=1, le=MOST, advanced=True)
     mask_truncated_completions: bool = knob(False, advanced=True)
     entropy_coef: float = knob(0.0, ge=0, advanced=True)
     top_p: float = knob(1.0, gt=0, le=1, flag="sampling_top_p", advanced=True)
-    top_k: int = knob(0, ge=0, flag="sampling_top_k", advanced=True)
+    top_k: int = knob(0, ge=0, le=MOST, flag="sampling_top_k", advanced=True)
     min_p: float | None = knob(None, ge=0, le=1, flag="sampling_min_p", advanced=True)
     repetition_penalty: float = knob(1.0, gt=0, flag="sampling_repetition_penalty", advanced=True)
 

@@ -13,6 +13,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.export import EXPORTERS, Exported, export, fitting
+from studio.ui.choosing import Chosen
 from studio.ui.guard import guard, here
 from studio.ui.words import flat_words, say
 
@@ -37,7 +38,7 @@ def export_row(page: Page, chosen: Any) -> None:
         return gr.update(value=say(here(), "runs.exported", path=path, size=size), visible=True)
 
     with gr.Row(elem_classes=["actions"], elem_id="runs-export"):
-        form = gr.Dropdown(
+        form = Chosen(
             [], value=None, interactive=True, label=page.i18n("runs.export_form"), show_label=False, container=False,
             filterable=False, elem_id="runs-export-form",
         )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
-from studio.errors import StudioError
+from studio.errors import ConfigError, StudioError
 from studio.runs import RunRecord
 from studio.runs.checkpoint import whole
 from studio.runs.events import EVENTS, last_events
@@ -78,7 +78,7 @@ def goes_on(page: Page, **parts: Any) -> GoingOn:
             compare = gr.Button(i18n("train.compare"), size="sm", elem_id="compare", visible=False)
             branch = gr.Button(i18n("train.to_runs"), size="sm", elem_id="to-runs", visible=False)
         with gr.Row(elem_classes=["actions", "longer"], visible=False) as longer:
-            more = gr.Number(1, label=i18n("train.more_epochs"), minimum=0, elem_id="more", min_width=0, scale=0)
+            more = gr.Number(1, label=i18n("train.more_epochs"), elem_id="more", min_width=0, scale=0)
             extend_it = gr.Button(i18n("train.extend"), size="sm", elem_id="extend", min_width=0, scale=0)
     return GoingOn(
         run=gr.State(None), ended=ended, outcome=outcome, compare=compare, go_on=go_on, branch=branch, longer=longer,
@@ -120,7 +120,7 @@ def wire_going_on(page: Page, parts: GoingOn, *, plot: Any, state: Any, outputs:
     @guard
     def longer(run_id: str, more: float | None) -> dict[Component, Any]:
         record = services.store.open(run_id)
-        tell_place(services, services.worker.resume(run_id, changes=longer_by(record, more or 0)))
+        tell_place(services, services.worker.resume(run_id, changes=longer_by(record, more)))
         return {plot: watch("current"), **state()}
 
     buttons = [parts.stop, parts.pause, parts.abandon]
@@ -143,11 +143,15 @@ def tell_place(services: Services, run_id: str) -> None:
         gr.Info(say(here(), "train.queue.added", place=place), title=say(here(), "train.queue.title"))
 
 
-def longer_by(record: RunRecord, more: float) -> dict[str, Any]:
+def longer_by(record: RunRecord, more: float | None) -> dict[str, Any]:
     """The settings of a run that is to train some steps more where its steps were counted, else some epochs."""
     training = record.config().training
     if training.max_steps > 0:
-        return {"training.max_steps": max(training.max_steps, record.steps) + round(more)}
+        if more is None or more < 1 or more != int(more):
+            raise ConfigError("Say how many steps more: a whole number above 0.")
+        return {"training.max_steps": max(training.max_steps, record.steps) + int(more)}
+    if more is None or more <= 0:
+        raise ConfigError("Say how many epochs more: a number above 0.")
     return {"training.num_train_epochs": training.num_train_epochs + more}
 
 

@@ -1,6 +1,7 @@
 """Keeps the form and the open tab over a reload and a switch of language. Knows nothing of any single setting.
 
-The browser's tab holds them (sessionStorage), so two tabs never mix. A page opened in mid-run shows the run's settings.
+The browser's tab holds them (sessionStorage), so two tabs never mix. A page opened in mid-run that keeps none shows
+the run's settings.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def keep_form(page: Page, tabs: Mapping[str, Any]) -> None:
 
     @guard
     def restore(said: str) -> dict[Component, Any]:
-        config = _training(page) or recalled(said)
+        config = recalled(said) or _training(page)
         return draft.fill(config) if config else {draft.rest: gr.skip()}
 
     events = [edited(one) for one in form if one is not draft.rest] + [draft.filled.change]

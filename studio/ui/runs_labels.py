@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
+from studio.errors import StudioError
 from studio.runs import RunRecord
 from studio.runs.labels import LONGEST_NAME, LONGEST_NOTES, annotate, rename, tag_as
-from studio.ui.guard import guard
+from studio.ui.guard import guard, sentence
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -81,7 +82,11 @@ def wire_labels(page: Page, fields: LabelFields, *, chosen: Any, listing: Any, r
         record = store.open(run_id)
         if tuple(tags or ()) == record.tags:
             return {fields.tags: gr.skip()}
-        labels = tag_as(record.path, [str(one) for one in tags or ()])
+        try:
+            labels = tag_as(record.path, [str(one) for one in tags or ()])
+        except StudioError as error:  # the field is again what the run has, so that the next tag is not refused too
+            gr.Warning(sentence(error))
+            return {fields.tags: gr.update(value=list(record.tags)), listing: gr.skip()}
         return {fields.tags: gr.update(value=list(labels.tags)), listing: relist(run_id)}
 
     gr.on([fields.name.blur, fields.name.submit], call_it, [chosen, fields.name], [fields.name, listing], **quiet)

@@ -80,6 +80,11 @@ def test_a_double_click_is_one_run_and_a_second_tab_waits_its_turn(studio: Any, 
     wait(second, f"{STEP} > 5")
     assert second.locator("#train-plot .tf-run-name").inner_text() == "first", "another tab follows the same run"
     name_it(second, "second")
+    wait(second, "sessionStorage.getItem('tunefork_form')?.includes('\"second\"')")
+    second.reload()
+    second.locator("#tab-train-button").first.click()
+    wait(second, "document.querySelector('#run-name input, #run-name textarea')?.value === 'second'")
+    wait(second, "document.querySelector('#ready .tf-ready')?.dataset.state === 'ready'")
     second.locator("#start").click()
     toasts = "[...document.querySelectorAll('.toast-body')]"
     told = f"{toasts}.some(one => one.innerText.includes('Added to the queue: place 1.'))"

@@ -202,6 +202,20 @@ def test_a_checkpoint_is_scrubbed_to_asked_and_branched(server: Server, survivor
     assert page.faults == []
 
 
+def test_chat_answers_on_a_page_that_stayed_open_over_a_restart(
+    server: Server, survivor: RunRecord, visit: Any
+) -> None:
+    page = visit("chat")
+    wait(page, "document.querySelector('#chat-run input')?.value.includes('survivor')")
+    server.kill()
+    server.start()
+    page.wait_for_selector("text=reconnect", state="hidden", timeout=60_000)
+    page.locator("#message textarea").fill("Hello, who are you?")
+    page.locator("#send").click()
+    wait(page, "document.querySelectorAll('#replies .tf-measure').length === 2")
+    assert page.locator("#replies .tf-bad").count() == 0 and page.faults == []
+
+
 def test_a_tick_opens_its_checkpoint_and_a_run_is_given_up_in_two_clicks(
     server: Server, survivor: RunRecord, visit: Any
 ) -> None:

@@ -22,7 +22,7 @@ from studio.ui.chosen import choice_of
 from studio.ui.going_on import longer_by, told_of
 from studio.ui.scrubber import _step, changes_of, checkpoints_of
 
-FAILED = "The disk is full. Free some space or choose another workspace, then start the run again."
+FAILED = "The disk is full. Free some space and let the run go on, or start it again in another workspace."
 
 
 @pytest.fixture
@@ -60,6 +60,10 @@ def test_longer_is_in_steps_where_steps_were_counted(services: Services) -> None
     counted = services.store.open(a_run(services.store, name="a", steps=(40,), training={"max_steps": 40}).name)
     assert longer_by(counted, 20) == {"training.max_steps": 60}
     epochs = services.store.open(a_run(services.store, name="b", training={"num_train_epochs": 2}).name)
+    for record, wrong in ((counted, (None, 0, 1.5, -3)), (epochs, (None, 0, -1))):
+        for more in wrong:
+            with pytest.raises(ConfigError, match="Say how many"):
+                longer_by(record, more)
     assert longer_by(epochs, 1.5) == {"training.num_train_epochs": 3.5}
 
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from studio.errors import ConfigError
 from studio.methods.rewards.base import Answer, RewardFunction, Scores
-from studio.section import knob
+from studio.section import MOST, knob
 
 _NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 _THOUGHT = re.compile(r"\s*<think>(?:(?!<think>).)*?</think>(?!.*<think>)", re.DOTALL)
@@ -52,7 +52,7 @@ class Length(RewardFunction):
     """1 at the length aimed at, less the further from it: 0 for an empty answer and for one twice as long."""
 
     name: ClassVar[str] = "length"
-    length: int = knob(200, ge=1, advanced=True)
+    length: int = knob(200, ge=1, le=MOST, advanced=True)
 
     def score(self, answers: Sequence[Answer]) -> Scores:
         return [max(0.0, 1.0 - abs(len(one.text.strip()) - self.length) / self.length) for one in answers]

@@ -14,6 +14,7 @@ from gradio.components import Component
 from studio.chat.compared import Compared, compared
 from studio.errors import StudioError
 from studio.runs import RunRecord
+from studio.ui.choosing import Chosen
 from studio.ui.chosen import choice_of, title_of
 from studio.ui.draft import Values
 from studio.ui.facts import as_value, facts_card
@@ -98,7 +99,7 @@ def _conversation(page: Page) -> tuple[Any, Any, Any, Any, list[Any]]:
 def _choices(page: Page) -> tuple[Any, Any, Any, Any, Any]:
     i18n, form, draft = page.i18n, page.form, page.draft
     with page.card("chat.right_side"):
-        run = gr.Dropdown(
+        run = Chosen(
             [], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run", filterable=False,
             interactive=True,
         )  # fmt: skip

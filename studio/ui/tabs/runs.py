@@ -73,7 +73,13 @@ def build(page: Page) -> None:
             note = gr.Markdown("", elem_classes=["hint"], visible=False)
             labels = label_fields(page)
             text = gr.Code(
-                "", language=None, label=i18n("runs.config"), interactive=False, elem_id="runs-config", max_lines=28
+                "",
+                language=None,
+                label=i18n("runs.config"),
+                interactive=False,
+                elem_id="runs-config",
+                max_lines=28,
+                show_line_numbers=False,
             )
         with page.living():
             plot = live_plot(page.refs["live-runs"], elem_id="runs-plot", run=None)
