@@ -80,6 +80,7 @@ def test_without_rows_to_evaluate_on_the_lever_is_named_before_the_run(
         ({"lr_scheduler_type": "warmup_stable_decay"}, ["num_decay_steps"]),
         ({"early_stopping_patience": 1, "eval_strategy": "no"}, ["early_stopping_patience", "eval_strategy"]),
         ({"lr_scheduler_type": "greedy", "eval_strategy": "no"}, ["lr_scheduler_type"]),
+        ({"max_steps": 10**20}, ["training.max_steps", "at most"]),
         (
             {"method": "kto", "training": {"per_device_train_batch_size": 1}},
             ["per_device_train_batch_size", "apo_zero_unpaired"],
