@@ -7,11 +7,10 @@ from typing import Any
 import gradio as gr
 
 
-class Chosen(gr.Dropdown):
-    """Gradio checks a choice against those it remembers for a page, and a server that was started anew remembers none.
-    Here whoever is given the choice looks whether there is such a thing, and says so where there is not."""
-
-    is_template = True  # the browser draws it as a Dropdown
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+def open_choice(*given: Any, **named: Any) -> Any:
+    """A Dropdown that takes what the page sends. Gradio checks a choice against those that it gave a page, and a server
+    that was started anew remembers none; whoever is given the choice looks whether there is such a thing, and says so
+    where there is not."""
+    made = gr.Dropdown(*given, interactive=True, filterable=False, **named)
+    setattr(made, "preprocess", lambda payload: payload)  # noqa: B010 - for mypy, no method is set
+    return made

@@ -13,7 +13,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.export import EXPORTERS, Exported, export, fitting
-from studio.ui.choosing import Chosen
+from studio.ui.choosing import open_choice
 from studio.ui.guard import guard, here
 from studio.ui.words import flat_words, say
 
@@ -38,9 +38,9 @@ def export_row(page: Page, chosen: Any) -> None:
         return gr.update(value=say(here(), "runs.exported", path=path, size=size), visible=True)
 
     with gr.Row(elem_classes=["actions"], elem_id="runs-export"):
-        form = Chosen(
-            [], value=None, interactive=True, label=page.i18n("runs.export_form"), show_label=False, container=False,
-            filterable=False, elem_id="runs-export-form",
+        form = open_choice(
+            [], value=None, label=page.i18n("runs.export_form"), show_label=False, container=False,
+            elem_id="runs-export-form",
         )  # fmt: skip
         button = gr.Button(page.i18n("runs.export"), size="sm", elem_id="runs-export-model")
     said = gr.Markdown("", elem_classes=["hint"], visible=False, elem_id="runs-exported")

@@ -14,7 +14,7 @@ from gradio.components import Component
 from studio.chat.compared import Compared, compared
 from studio.errors import StudioError
 from studio.runs import RunRecord
-from studio.ui.choosing import Chosen
+from studio.ui.choosing import open_choice
 from studio.ui.chosen import choice_of, title_of
 from studio.ui.draft import Values
 from studio.ui.facts import as_value, facts_card
@@ -99,10 +99,7 @@ def _conversation(page: Page) -> tuple[Any, Any, Any, Any, list[Any]]:
 def _choices(page: Page) -> tuple[Any, Any, Any, Any, Any]:
     i18n, form, draft = page.i18n, page.form, page.draft
     with page.card("chat.right_side"):
-        run = Chosen(
-            [], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run", filterable=False,
-            interactive=True,
-        )  # fmt: skip
+        run = open_choice([], label=i18n("chat.run"), info=i18n("chat.run_help"), elem_id="chat-run")
         base = facts_card("chat-base", {"lines": []})
     with page.card("chat.sampling", classes=("folds",)) as sampling:
         gr.Checkbox(False, label=i18n("chat.unfold"), container=False, elem_classes=["fold-toggle"])
