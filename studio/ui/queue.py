@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from studio.config import RunConfig
     from studio.services import Services
 
-DOUBLE = 2.0  # seconds in which the same settings from the same page are one click
+DOUBLE = 5.0  # seconds in which the same click is the same run, also on a machine that is busy
 SHOWN = 50
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from studio.cli import main
 from studio.runs import RunRecord, RunStore
 from studio.runs.checkpoint import whole
 from studio.runs.events import in_force
@@ -107,8 +108,7 @@ def survivor(server: Server) -> RunRecord:
     store = RunStore(server.workspace / "runs")
     if not store.list():
         settings = ["--name", "survivor", "--max_steps", str(STEPS), "--save_steps", "5", "--save_total_limit", "8"]
-        command = [sys.executable, "launch.py", "train", "--workspace", str(server.workspace), *settings]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        assert main(["train", "--workspace", str(server.workspace), *settings]) == 0
     return next(run for run in store.list() if run.name == "survivor")
 
 
@@ -206,7 +206,7 @@ def test_chat_answers_on_a_page_that_stayed_open_over_a_restart(
     server: Server, survivor: RunRecord, visit: Any
 ) -> None:
     page = visit("chat")
-    wait(page, "document.querySelector('#chat-run input')?.value.includes('survivor')")
+    wait(page, "document.querySelector('#chat-run input')?.value")
     server.kill()
     server.start()
     page.wait_for_selector("text=reconnect", state="hidden", timeout=60_000)
