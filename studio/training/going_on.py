@@ -92,8 +92,13 @@ def tell_refused(log: EventLog, run_dir: Path, told: StudioError) -> bool:
     if last is None or last["kind"] not in ("finished", "stopped", "paused"):
         return False
     kept = {name: last[name] for name in ("total_steps", "metrics", "adapter") if name in last}
-    words = "It did not go on, and is as it was. {problem}"
-    log.tell(last["kind"], words, {"problem": str(told)}, step=last.get("step"), **kept)
+    log.tell(
+        last["kind"],
+        "It did not go on, and is as it was. {problem}",
+        {"problem": str(told)},
+        step=last.get("step"),
+        **kept,
+    )
     return True
 
 
