@@ -60,7 +60,10 @@ def main(argv: list[str] | None = None) -> int:
         if not is_full(error):
             raise
         deaf(sys.stdout)
-        print(f"{argv[0]}: The disk is full: not all of the output could be written.", file=sys.stderr)
+        print(
+            f"{argv[0]}: The disk is full, and not everything could be written. Free some space and run it again.",
+            file=sys.stderr,
+        )
         return 1
 
 

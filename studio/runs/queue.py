@@ -152,8 +152,7 @@ def _entry(found: dict[str, Any]) -> Waiting:
     run_id, action, step = found["run_id"], found.get("action", "start"), found.get("step")
     changes = found.get("changes", {})
     whole = step is None or (isinstance(step, int) and not isinstance(step, bool) and step >= 0)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) or action not in ("start", "resume"):
-        raise ValueError(f"{found} is no waiting run")
-    if not whole or not isinstance(changes, dict):
+    known = re.fullmatch(r"[A-Za-z0-9][\w.\-]*", run_id) and action in ("start", "resume")
+    if not known or not whole or not isinstance(changes, dict):
         raise ValueError(f"{found} is no waiting run")
     return Waiting(run_id, action, step, changes)
